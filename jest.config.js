@@ -1,0 +1,45 @@
+'use strict';
+
+const { readFileSync } = require('node:fs');
+const { join } = require('node:path');
+
+/** The aliases live in tsconfig.base.json alone; typecheck, build and tests all read them there. */
+function moduleNameMapperFromTsconfig() {
+  const { paths } = JSON.parse(readFileSync(join(__dirname, 'tsconfig.base.json'), 'utf8')).compilerOptions;
+  return Object.fromEntries(
+    Object.entries(paths).map(([alias, [file]]) => [`^${alias}$`, `<rootDir>/${file.replace(/^\.\//, '')}`]),
+  );
+}
+
+/** The same compiler settings as the build, so that what is tested is what ships. */
+function swcOptions() {
+  const { $schema: _schema, ...options } = JSON.parse(readFileSync(join(__dirname, '.swcrc'), 'utf8'));
+  return { ...options, swcrc: false };
+}
+
+/** One project per kind of test: the suffix decides. See docs/adr/0001-toolchain.md. */
+function project(displayName, suffix, extra = {}) {
+  return {
+    displayName,
+    rootDir: __dirname,
+    roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools'],
+    testMatch: [`**/*.${suffix}.ts`],
+    testEnvironment: 'node',
+    modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/tmp/', '<rootDir>/.nx/'],
+    moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
+    moduleNameMapper: moduleNameMapperFromTsconfig(),
+    transform: { '^.+\\.ts$': ['@swc/jest', swcOptions()] },
+    setupFiles: ['reflect-metadata'],
+    restoreMocks: true,
+    ...extra,
+  };
+}
+
+module.exports = {
+  projects: [
+    project('unit', 'spec'),
+    project('integration', 'integration-spec', { testTimeout: 60_000 }),
+    project('contract', 'contract-spec', { testTimeout: 60_000 }),
+    project('e2e', 'e2e-spec', { testTimeout: 120_000 }),
+  ],
+};
