@@ -35,11 +35,18 @@ function project(displayName, suffix, extra = {}) {
   };
 }
 
+/** Real servers: one Postgres for the whole run, started and stopped around it. */
+const withServers = (testTimeout) => ({
+  testTimeout,
+  globalSetup: '<rootDir>/tools/jest/global-setup.js',
+  globalTeardown: '<rootDir>/tools/jest/global-teardown.js',
+});
+
 module.exports = {
   projects: [
     project('unit', 'spec'),
-    project('integration', 'integration-spec', { testTimeout: 60_000 }),
-    project('contract', 'contract-spec', { testTimeout: 60_000 }),
-    project('e2e', 'e2e-spec', { testTimeout: 120_000 }),
+    project('integration', 'integration-spec', withServers(60_000)),
+    project('contract', 'contract-spec', withServers(60_000)),
+    project('e2e', 'e2e-spec', withServers(120_000)),
   ],
 };

@@ -1,1 +1,9 @@
-export {};
+export * from './eventually';
+export * from './fake-clock';
+export * from './free-port';
+export * from './reaper';
+export * from './test-database';
+export * from './test-postgres';
+export * from './test-process';
+export * from './test-smtp';
+export * from './webhook-receiver';

@@ -1,0 +1,57 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { startEmbeddedPostgres } from '@flatline/embedded-postgres';
+
+import { reapWithUs } from './reaper';
+
+export interface TestPostgres {
+  /** Connection string of the maintenance database, superuser. */
+  url: string;
+  pid: number;
+  port: number;
+  /** Stops the server and removes its data. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Environment variable in which the server's URL travels from the jest process to its workers. */
+export const TEST_POSTGRES_URL = 'FLATLINE_TEST_POSTGRES_URL';
+
+/**
+ * Starts a real Postgres in a folder of its own below the system's temporary folder, on a free port. It ends with this
+ * process, even when that is killed. Most tests want `useTestDatabase()`, which shares one server per jest run.
+ *
+ * Durability settings are the product's own: what a test measures of commits is true of the product.
+ */
+export async function startTestPostgres(): Promise<TestPostgres> {
+  const folder = mkdtempSync(join(tmpdir(), 'flatline-test-postgres-'));
+  chmodSync(folder, 0o755); // root's Postgres runs as another user, who must be able to walk through
+  const lines: string[] = [];
+  try {
+    const postgres = await startEmbeddedPostgres({
+      dataDir: join(folder, 'data'),
+      onLog: (line: string) => {
+        lines.push(line);
+        if (lines.length > 200) lines.shift();
+      },
+      onExit: () => undefined,
+    });
+    const reaper = reapWithUs(postgres.pid, folder);
+    let stopping: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      await postgres.stop();
+      reaper.release();
+      rmSync(folder, { recursive: true, force: true });
+    };
+    return {
+      url: postgres.url,
+      pid: postgres.pid,
+      port: postgres.port,
+      stop: () => (stopping ??= stop()),
+    };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw new Error(`the test Postgres did not start; its last lines:\n${lines.slice(-20).join('\n')}`, { cause: error });
+  }
+}
