@@ -1,1 +1,9 @@
-export {};
+export * from './data-source';
+export * from './consumer-offsets';
+export * from './outbox';
+export * from './outbox-relay';
+export * from './runtime-row';
+export * from './entities/project.entity';
+export * from './entities/api-key.entity';
+export * from './entities/heartbeat.entity';
+export * from './entities/channel.entity';

@@ -63,6 +63,7 @@ CREATE TABLE heartbeat_runtime (
   heartbeat_id uuid PRIMARY KEY,
   shard integer NOT NULL,
   definition_version integer NOT NULL,
+  schedule_changed_at timestamptz(3) NOT NULL,
   status text NOT NULL CHECK (status IN ('new', 'up', 'late', 'down', 'paused')),
   baseline_at timestamptz(3),
   last_ping_at timestamptz(3),
@@ -71,11 +72,10 @@ CREATE TABLE heartbeat_runtime (
   misses integer NOT NULL DEFAULT 0,
   unknowns integer NOT NULL DEFAULT 0,
   next_expected_at timestamptz(3),
-  deadline_at timestamptz(3),
   wake_at timestamptz(3),
-  incident_id uuid,
   incident_started_at timestamptz(3),
-  incident_reason text
+  incident_reason text,
+  incident_misses integer
 ) WITH (fillfactor = 70);
 CREATE INDEX heartbeat_runtime_due ON heartbeat_runtime (shard, wake_at) WHERE wake_at IS NOT NULL;
 

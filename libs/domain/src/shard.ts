@@ -1,0 +1,11 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * The shard of a heartbeat: which partition its pings, definitions and incidents go to, and which scheduler judges it.
+ *
+ * The first four bytes of SHA-256 of the id, modulo the number of partitions: stable over versions and languages.
+ * Records are produced to that partition explicitly, so no client's default partitioner matters.
+ */
+export function shardOf(heartbeatId: string, partitions: number): number {
+  return createHash('sha256').update(heartbeatId).digest().readUInt32BE(0) % partitions;
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { instant } from './envelope';
+
+/** Why a heartbeat went down. */
+export const incidentReason = z.enum(['missed', 'failed', 'overrun', 'unverified']);
+
+/**
+ * Everything a message about an incident needs, as it was when the incident opened or resolved: whoever tells people
+ * reads this and no table of somebody else's.
+ */
+export const incidentFacts = z.object({
+  projectId: z.uuid(),
+  heartbeat: z.object({
+    id: z.uuid(),
+    name: z.string(),
+    /** The word of the public contract: `failing` when down, `active` after recovery. */
+    status: z.enum(['active', 'failing', 'paused']),
+    /** Null for a cron schedule. */
+    intervalSecs: z.number().int().positive().nullable(),
+    graceSecs: z.number().int().nonnegative(),
+    lastPingedAt: instant.nullable(),
+  }),
+  incident: z.object({
+    id: z.uuid(),
+    startedAt: instant,
+    endedAt: instant.nullable(),
+    reason: incidentReason,
+    misses: z.number().int().nonnegative(),
+  }),
+});
+export type IncidentEventData = z.infer<typeof incidentFacts>;

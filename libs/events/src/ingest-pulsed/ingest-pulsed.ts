@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { defineEvent, instant } from '../envelope';
+import { PINGS_TOPIC } from '../topics';
+
+/**
+ * An ingest says that it is alive and how far it is. Written into every partition of the pings topic.
+ *
+ * `lowWatermark`: every ping this ingest accepted before that instant is already ahead of this record.
+ * `acceptingSince`: it has taken every valid ping since; a later value than before means jobs were turned away between.
+ * `acknowledged`: pings it has stored in this partition in this epoch. `retiring`: this is its last record.
+ */
+export const ingestPulsed = defineEvent(
+  'ingest.pulsed',
+  PINGS_TOPIC,
+  z.object({
+    ingestId: z.string(),
+    epoch: z.number().int().positive(),
+    lowWatermark: instant,
+    acceptingSince: instant,
+    acknowledged: z.number().int().nonnegative(),
+    retiring: z.boolean(),
+  }),
+);
