@@ -24,7 +24,8 @@ const manifestFile = path.join(dist, '.build.json');
 const sourceRoots = ['apps', 'libs'];
 const skippedFolders = new Set(['node_modules', 'dist', 'tmp', 'coverage']);
 /** Files of the workspace itself; they never run. */
-const skippedFiles = /(\.(spec|integration-spec|contract-spec|e2e-spec)\.tsx?|\.d\.ts|\.md|^project\.json|^tsconfig.*\.json|~)$/;
+const skippedFiles =
+  /(\.(spec|integration-spec|contract-spec|e2e-spec)\.tsx?|\.d\.ts|\.md|^project\.json|^tsconfig.*\.json|~)$/;
 
 /** Sources below apps/ and libs/ as `relative path -> "size:mtime"`. */
 function scan() {
@@ -48,7 +49,11 @@ function scan() {
 function settingsFingerprint() {
   const hash = createHash('sha256');
   for (const file of ['.swcrc', 'tsconfig.base.json', 'tools/build.mjs', 'node_modules/@swc/core/package.json']) {
-    hash.update(file).update('\0').update(fs.readFileSync(path.join(root, file))).update('\0');
+    hash
+      .update(file)
+      .update('\0')
+      .update(fs.readFileSync(path.join(root, file)))
+      .update('\0');
   }
   return hash.digest('hex');
 }
@@ -88,7 +93,10 @@ function aliasResolver() {
     code.replace(/\b(require(?:\.resolve)?\(\s*)(["'])(@flatline\/[\w./-]+)\2/g, (match, call, quote, alias) => {
       const target = paths[alias]?.[0];
       if (!target) throw new Error(`${alias} is not among the paths of tsconfig.base.json`);
-      const relative = path.posix.relative(path.posix.dirname(source), target.replace(/^\.\//, '').replace(/\.ts$/, '.js'));
+      const relative = path.posix.relative(
+        path.posix.dirname(source),
+        target.replace(/^\.\//, '').replace(/\.ts$/, '.js'),
+      );
       return `${call}${quote}${relative.startsWith('.') ? relative : `./${relative}`}${quote}`;
     });
 }

@@ -37,7 +37,9 @@ export function assertTestDatabase(url: string): string {
 export async function createTestDatabase(prefix = 'db'): Promise<TestDatabase> {
   const serverUrl = process.env[TEST_POSTGRES_URL];
   if (!serverUrl) {
-    throw new Error(`${TEST_POSTGRES_URL} is not set: unit tests have no Postgres; name the file *.integration-spec.ts`);
+    throw new Error(
+      `${TEST_POSTGRES_URL} is not set: unit tests have no Postgres; name the file *.integration-spec.ts`,
+    );
   }
   if (!/^[a-z][a-z0-9_]{0,20}$/.test(prefix)) throw new RangeError(`not a database prefix: ${prefix}`);
   const name = `test_${prefix}_${process.pid}_${randomBytes(5).toString('hex')}`;

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { createTransport } from 'nodemailer';
 import { Client } from 'pg';
 
@@ -62,7 +64,7 @@ describe('a test process', () => {
   `;
 
   it('does not outlive the process that started it, even when that is killed', async () => {
-    const kit = require.resolve('../../../dist/libs/test-kit/src/test-process.js');
+    const kit = join(__dirname, '../../../dist/libs/test-kit/src/test-process.js');
     const parent = startTestProcess({ args: ['-e', holder, kit] });
     const pid = Number((await parent.line(/^child \d+$/)).split(' ')[1]);
     await parent.stop('SIGKILL');

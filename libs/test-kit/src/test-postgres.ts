@@ -52,6 +52,8 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    throw new Error(`the test Postgres did not start; its last lines:\n${lines.slice(-20).join('\n')}`, { cause: error });
+    throw new Error(`the test Postgres did not start; its last lines:\n${lines.slice(-20).join('\n')}`, {
+      cause: error,
+    });
   }
 }

@@ -25,7 +25,10 @@ export interface TestProcess {
   /** Waits for its end. */
   end(options?: { withinMs?: number }): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   /** Sends a signal (default SIGTERM) and waits for the end. */
-  stop(signal?: NodeJS.Signals, options?: { withinMs?: number }): Promise<{ code: number | null; signal: string | null }>;
+  stop(
+    signal?: NodeJS.Signals,
+    options?: { withinMs?: number },
+  ): Promise<{ code: number | null; signal: string | null }>;
 }
 
 /** Starts a program as a user would. It does not outlive the test process, not even when that is killed. */
@@ -73,7 +76,8 @@ export function startTestProcess({ args, command, env = {}, cwd }: TestProcessOp
         },
         { withinMs: 30_000, ...options },
       );
-      if (found === undefined) throw new Error(`ended without a line matching ${pattern}:\n${lines.slice(-20).join('\n')}`);
+      if (found === undefined)
+        throw new Error(`ended without a line matching ${pattern}:\n${lines.slice(-20).join('\n')}`);
       return found;
     },
     stop: (signal = 'SIGTERM', options) => {
