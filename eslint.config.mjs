@@ -42,6 +42,7 @@ export default [
   {
     ignores: ['**/node_modules/', 'dist/', 'tmp/', 'coverage/', '.nx/', '.flatline/', 'tools/boundaries/fixtures/'],
   },
+  { plugins: { '@nx': nx } },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {
@@ -91,7 +92,6 @@ export default [
   },
   {
     files: ['apps/**/*.ts', 'libs/**/*.ts'],
-    plugins: { '@nx': nx },
     rules: {
       '@nx/enforce-module-boundaries': ['error', boundaries()],
       'no-console': 'error',
