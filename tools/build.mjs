@@ -8,8 +8,8 @@
  * Out: dist/** with source maps; `@flatline/*` becomes a relative require, so `node dist/apps/<app>/main.js` needs no loader
  * Exit code: 0 built or nothing to do, 1 a file does not compile (named on stderr; the others are still written)
  *
- * Incremental: dist/.build.json remembers size and mtime of every source and output. A change of compiler, settings or
- * this file starts over. Files are written aside and renamed, and one builder at a time holds dist/.lock.
+ * Incremental: dist/.build.json remembers size, mtime and hash of every source; a file whose mtime alone moved (a copied
+ * tree) is not compiled again. A change of compiler, settings or this file starts over. Files are written aside and renamed, and one builder at a time holds dist/.lock.
  */
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -66,6 +66,11 @@ function readManifest() {
   }
 }
 
+const hashOf = (source) =>
+  createHash('sha256')
+    .update(fs.readFileSync(path.join(root, source)))
+    .digest('hex');
+
 const outputsOf = (source) =>
   source.endsWith('.ts') ? [source.replace(/\.ts$/, '.js'), source.replace(/\.ts$/, '.js.map')] : [source];
 
@@ -75,10 +80,11 @@ function plan() {
   const previous = readManifest();
   const known = previous.fingerprint === fingerprint ? previous.files : {};
   const sources = scan();
-  const changed = [...sources.keys()].filter(
-    (source) =>
-      known[source] !== sources.get(source) || outputsOf(source).some((file) => !fs.existsSync(path.join(dist, file))),
-  );
+  const isUnchanged = (source) =>
+    known[source] !== undefined &&
+    outputsOf(source).every((file) => fs.existsSync(path.join(dist, file))) &&
+    (known[source].stamp === sources.get(source) || known[source].hash === hashOf(source));
+  const changed = [...sources.keys()].filter((source) => !isUnchanged(source));
   const wanted = new Set([...sources.keys()].flatMap(outputsOf));
   const stale = Object.keys(previous.files)
     .flatMap(outputsOf)
@@ -115,9 +121,11 @@ async function compile({ fingerprint, sources, changed, stale }) {
   const { $schema: _schema, ...swcOptions } = JSON.parse(fs.readFileSync(path.join(root, '.swcrc'), 'utf8'));
   const rewriteAliases = aliasResolver();
   const failures = [];
+  const hashes = new Map(); // of what was compiled, not of what an editor saved a moment later
 
   const compileOne = async (source) => {
     const content = fs.readFileSync(path.join(root, source));
+    hashes.set(source, createHash('sha256').update(content).digest('hex'));
     if (!source.endsWith('.ts')) return writeOutput(source, content);
     const [js, map] = outputsOf(source);
     const output = await swc.transform(content.toString('utf8'), {
@@ -140,9 +148,19 @@ async function compile({ fingerprint, sources, changed, stale }) {
   for (const file of stale) fs.rmSync(path.join(dist, file), { force: true });
 
   const failed = new Set(failures.map(({ source }) => source));
-  const files = Object.fromEntries([...sources].filter(([source]) => !failed.has(source)));
+  const files = Object.fromEntries(
+    [...sources]
+      .filter(([source]) => !failed.has(source))
+      .map(([source, stamp]) => [source, { stamp, hash: hashes.get(source) ?? hashOf(source) }]),
+  );
   writeOutput('.build.json', JSON.stringify({ fingerprint, files }));
   return failures;
+}
+
+/** Reads only. */
+export function isUpToDate() {
+  const { changed, stale } = plan();
+  return changed.length + stale.length === 0;
 }
 
 /**

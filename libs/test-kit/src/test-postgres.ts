@@ -52,8 +52,8 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    throw new Error(`the test Postgres did not start; its last lines:\n${lines.slice(-20).join('\n')}`, {
-      cause: error,
-    });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(['the test Postgres did not start: ' + reason, ...lines.slice(-20)].join('
+'), { cause: error });
   }
 }
