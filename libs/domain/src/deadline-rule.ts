@@ -97,7 +97,12 @@ export function applyDefinition(definition: HeartbeatDefinition, before: Runtime
     if (state.incident) facts.push({ kind: 'incidentClosed', at: resumedAt, incident: state.incident });
     const everPinged = state.lastPingAt !== null && state.baselineAt !== null;
     const baselineAt = Math.max(resumedAt, state.baselineAt ?? resumedAt);
-    state = { ...silent(state), incident: null, status: everPinged ? 'up' : 'new', baselineAt: everPinged ? baselineAt : null };
+    state = {
+      ...silent(state),
+      incident: null,
+      status: everPinged ? 'up' : 'new',
+      baselineAt: everPinged ? baselineAt : null,
+    };
   }
 
   const rescheduled = isNewResume || definition.scheduleChangedAt !== before.scheduleChangedAt;

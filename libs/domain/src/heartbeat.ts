@@ -108,9 +108,7 @@ export function openPause(definition: HeartbeatDefinition): PauseSpan | undefine
 
 /** Whether a ping received at this instant fell into a pause: from the pausing (included) to the resuming (excluded). */
 export function wasPausedAt(definition: HeartbeatDefinition, at: number): boolean {
-  return definition.pauseSpans.some(
-    (span) => span.pausedAt <= at && (span.resumedAt === null || at < span.resumedAt),
-  );
+  return definition.pauseSpans.some((span) => span.pausedAt <= at && (span.resumedAt === null || at < span.resumedAt));
 }
 
 /** The three words of the Tickstem contract. Source: its public client types. */

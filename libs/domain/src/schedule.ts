@@ -20,7 +20,8 @@ export class UnusableSchedule extends Error {
  */
 export function nextExpected(schedule: Schedule, baselineAt: number, after: number, inclusive = false): number {
   const bound = inclusive ? after - 1 : after;
-  if (schedule.kind === 'cron') return nextCronMatch(schedule.expression, schedule.timezone, Math.max(baselineAt, bound));
+  if (schedule.kind === 'cron')
+    return nextCronMatch(schedule.expression, schedule.timezone, Math.max(baselineAt, bound));
   const intervalMs = schedule.intervalSecs * 1000;
   const k = Math.max(1, Math.floor((bound - baselineAt) / intervalMs) + 1);
   return baselineAt + k * intervalMs;

@@ -36,7 +36,7 @@ export interface ShardProgress {
   /** Null until the first pulse ever. Never moves back. */
   readonly watermark: number | null;
   readonly ingests: Readonly<Record<string, LiveIngest>>;
-  /** Spells that reach beyond the watermark, and those not yet weighed for absences. */
+  /** Spells that reach up to the watermark or beyond; the rest has been weighed for absences already. */
   readonly spells: readonly AcceptingSpell[];
 }
 
@@ -96,8 +96,8 @@ export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: nu
   const watermark = Math.max(lowest, progress.watermark ?? lowest);
 
   const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark); // 5
-  const stillOpen = spells.filter((spell) => spell.to >= watermark || ingests[spell.ingestId] !== undefined);
-  return { progress: { watermark, ingests, spells: stillOpen }, absences, missingRecords };
+  const stillNeeded = spells.filter((spell) => spell.to >= watermark);
+  return { progress: { watermark, ingests, spells: stillNeeded }, absences, missingRecords };
 }
 
 function extendSpell(

@@ -58,7 +58,8 @@ export function defineEvent<Type extends string, Shape extends z.ZodRawShape>(
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a union of unlike definitions has no common data type
 type AnyDefinition = EventDefinition<string, any>;
-type EventOf<Definition> = Definition extends EventDefinition<infer Type, infer Data> ? EventEnvelope<Type, Data> : never;
+type EventOf<Definition> =
+  Definition extends EventDefinition<infer Type, infer Data> ? EventEnvelope<Type, Data> : never;
 
 /**
  * Builds the parser of a topic: bytes of a record to one of the given events.

@@ -11,7 +11,14 @@ import {
   pingReceived,
 } from './index';
 
-const definitions = [pingReceived, ingestPulsed, heartbeatDefined, heartbeatDeleted, incidentOpened, incidentResolved] as const;
+const definitions = [
+  pingReceived,
+  ingestPulsed,
+  heartbeatDefined,
+  heartbeatDeleted,
+  incidentOpened,
+  incidentResolved,
+] as const;
 const parse = eventParser(...definitions);
 
 const fixtures = definitions.flatMap((definition) => {

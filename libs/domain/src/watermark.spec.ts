@@ -1,0 +1,125 @@
+import { applyPulse, emptyProgress, notePing, type Pulse, type ShardProgress } from './watermark';
+
+const T0 = 1_760_000_000_000;
+
+function pulse(at: number, overrides: Partial<Pulse> = {}): Pulse {
+  return {
+    ingestId: 'a',
+    epoch: 1,
+    lowWatermark: T0 + at,
+    acceptingSince: T0,
+    acknowledged: 0,
+    retiring: false,
+    ...overrides,
+  };
+}
+
+/** Applies pulses one after the other; each is appended at the instant of its own low watermark. */
+function after(...pulses: Pulse[]): { progress: ShardProgress; absences: [number, number][]; missing: number } {
+  let progress = emptyProgress;
+  const absences: [number, number][] = [];
+  let missing = 0;
+  for (const each of pulses) {
+    const result = applyPulse(progress, each, each.lowWatermark);
+    progress = result.progress;
+    absences.push(...result.absences.map((gap): [number, number] => [gap.startedAt - T0, gap.endedAt - T0]));
+    missing += result.missingRecords;
+  }
+  return { progress, absences, missing };
+}
+
+describe('the watermark of a shard', () => {
+  it('does not exist before the first pulse', () => {
+    expect(emptyProgress.watermark).toBeNull();
+  });
+
+  it('is what a single ingest says', () => {
+    expect(after(pulse(0), pulse(500)).progress.watermark).toBe(T0 + 500);
+  });
+
+  it('is the minimum over the live ingests', () => {
+    const { progress } = after(
+      pulse(0),
+      pulse(500),
+      pulse(400, { ingestId: 'b', acceptingSince: T0 + 300 }),
+      pulse(900),
+    );
+    expect(progress.watermark).toBe(T0 + 500);
+    expect(after(pulse(500), pulse(100, { ingestId: 'b' }), pulse(900)).progress.watermark).toBe(T0 + 500);
+  });
+
+  it('never moves back', () => {
+    expect(after(pulse(1_000), pulse(400)).progress.watermark).toBe(T0 + 1_000);
+  });
+
+  it('stands where the last ingest retired: the minimum over nobody is not now', () => {
+    const { progress } = after(pulse(0), pulse(500, { retiring: true }));
+    expect(progress).toMatchObject({ watermark: T0 + 500, ingests: {} });
+  });
+
+  it('is not pushed into the future by a wrong clock', () => {
+    const { progress } = applyPulse(emptyProgress, pulse(60_000), T0 + 5);
+    expect(progress.watermark).toBe(T0 + 5);
+  });
+
+  it('goes on at once when an ingest comes back under a higher epoch, and ignores what the lower one still says', () => {
+    const restarted = pulse(3_000, { epoch: 2, acceptingSince: T0 + 3_000 });
+    const { progress } = after(pulse(500), restarted, pulse(3_500, { epoch: 1 }));
+    expect(progress.watermark).toBe(T0 + 3_000);
+  });
+});
+
+describe('absences', () => {
+  it('are found between the last word before a crash and the first of the restart', () => {
+    const restarted = pulse(3_000, { epoch: 2, acceptingSince: T0 + 2_800 });
+    expect(after(pulse(0), pulse(500), restarted).absences).toEqual([[500, 2_800]]);
+  });
+
+  it('are found after a clean stop', () => {
+    const restarted = pulse(9_100, { epoch: 2, acceptingSince: T0 + 9_000 });
+    expect(after(pulse(0), pulse(500, { retiring: true }), restarted).absences).toEqual([[500, 9_000]]);
+  });
+
+  it('are found when an ingest turned pings away for a while', () => {
+    expect(after(pulse(0), pulse(500), pulse(4_000, { acceptingSince: T0 + 3_500 })).absences).toEqual([[500, 3_500]]);
+  });
+
+  it('are none while another ingest accepted pings', () => {
+    const { absences } = after(
+      pulse(0),
+      pulse(0, { ingestId: 'b' }),
+      pulse(500),
+      pulse(500, { ingestId: 'b' }),
+      pulse(600, { retiring: true }),
+      pulse(5_000, { ingestId: 'b' }),
+      pulse(5_000, { epoch: 2, acceptingSince: T0 + 4_900 }),
+      pulse(6_000, { ingestId: 'b' }),
+    );
+    expect(absences).toEqual([]);
+  });
+
+  it('are none before the first ingest ever', () => {
+    expect(after(pulse(5_000, { acceptingSince: T0 + 4_000 })).absences).toEqual([]);
+  });
+
+  it('keep the memory of spells bounded over thousands of pulses and restarts', () => {
+    const pulses = Array.from({ length: 5_000 }, (_, index) =>
+      pulse(index * 500, { epoch: 1 + Math.floor(index / 100), acceptingSince: T0 + Math.floor(index / 100) * 50_000 }),
+    );
+    expect(after(...pulses).progress.spells.length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('counting what came by', () => {
+  it('finds pings that were acknowledged and never seen', () => {
+    let progress = after(pulse(0)).progress;
+    progress = notePing(progress, { ingestId: 'a', epoch: 1, sequence: 1 });
+    expect(applyPulse(progress, pulse(500, { acknowledged: 3 }), T0 + 500).missingRecords).toBe(2);
+  });
+
+  it('finds nothing missing when all came by, nor when it meets an ingest in the middle of its life', () => {
+    let progress = after(pulse(0, { acknowledged: 40 })).progress;
+    progress = notePing(progress, { ingestId: 'a', epoch: 1, sequence: 41 });
+    expect(applyPulse(progress, pulse(500, { acknowledged: 41 }), T0 + 500).missingRecords).toBe(0);
+  });
+});
