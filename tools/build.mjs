@@ -116,6 +116,12 @@ function writeOutput(file, content) {
   fs.renameSync(aside, target);
 }
 
+/** swc adds its own call stack to a syntax error; the reader needs the place and the reason. */
+const describe = (error) =>
+  String(error?.message ?? error)
+    .split(/\n+(?:Caused by|Stack backtrace):/)[0]
+    .trimEnd();
+
 async function compile({ fingerprint, sources, changed, stale }) {
   const swc = createRequire(import.meta.url)('@swc/core');
   const { $schema: _schema, ...swcOptions } = JSON.parse(fs.readFileSync(path.join(root, '.swcrc'), 'utf8'));
@@ -141,9 +147,7 @@ async function compile({ fingerprint, sources, changed, stale }) {
   };
 
   await Promise.all(
-    changed.map((source) =>
-      compileOne(source).catch((error) => failures.push({ source, message: String(error?.message ?? error) })),
-    ),
+    changed.map((source) => compileOne(source).catch((error) => failures.push({ source, message: describe(error) }))),
   );
   for (const file of stale) fs.rmSync(path.join(dist, file), { force: true });
 

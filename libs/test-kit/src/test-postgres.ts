@@ -53,7 +53,6 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(['the test Postgres did not start: ' + reason, ...lines.slice(-20)].join('
-'), { cause: error });
+    throw new Error(`the test Postgres did not start: ${reason}\n${lines.slice(-20).join('\n')}`, { cause: error });
   }
 }
