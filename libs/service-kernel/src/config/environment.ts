@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import { emailList, pingTokenKeyring, urlWithScheme, webhookSecret, wholeNumber, yesOrNo } from './value-schemas';
+
+/** What the documentation says of one environment variable. */
+export interface VariableNote {
+  readonly description: string;
+  /** The value's text is never shown: in logs, in error messages or in the process list we print. */
+  readonly secret?: boolean;
+  /** The default as a reader would write it; absent when there is none. */
+  readonly default?: string;
+  /** What happens when it is not set, where that is not a plain value. */
+  readonly whenUnset?: string;
+}
+
+const NOTES = new WeakMap<z.ZodType, VariableNote>();
+
+function optional<Schema extends z.ZodType>(schema: Schema, note: VariableNote) {
+  const variable = schema.optional();
+  NOTES.set(variable, note);
+  return variable;
+}
+
+/** `fallback` is written as it would stand in the environment and goes through the same schema. */
+function defaulted<Schema extends z.ZodType<unknown, string>>(schema: Schema, fallback: string, note: VariableNote) {
+  const variable = z
+    .string()
+    .optional()
+    .transform((text) => text ?? fallback)
+    .pipe(schema);
+  NOTES.set(variable, { ...note, default: fallback });
+  return variable;
+}
+
+/**
+ * Every environment variable Flatline reads, with its meaning, unit and default. The table in the documentation is
+ * generated from this; a variable that is not here does not exist. An empty value counts as not set.
+ */
+export const ENVIRONMENT = z.object({
+  PORT: defaulted(wholeNumber(0, 65_535), '8080', {
+    description: 'TCP port to listen on. 0 picks a free one.',
+  }),
+  HOST: defaulted(z.string().regex(/^[A-Za-z0-9._:-]{1,253}$/, 'must be a host name or an IP address'), '127.0.0.1', {
+    description: 'Address to listen on. 0.0.0.0 or :: makes Flatline reachable from other machines.',
+  }),
+  PUBLIC_BASE_URL: optional(urlWithScheme('http:', 'https:'), {
+    description: 'How people and jobs reach this installation; the ping URLs shown are built from it.',
+    whenUnset: 'http://HOST:PORT',
+  }),
+  FLATLINE_DATA_DIR: defaulted(z.string(), '.flatline', {
+    description: 'Folder of the embedded Postgres and of what belongs to this installation (`npm start`).',
+  }),
+  FLATLINE_BOOTSTRAP_API_KEY: optional(
+    z.string().regex(/^[\x21-\x7e]{20,200}$/, 'must be 20 to 200 printable ASCII characters without spaces'),
+    {
+      description: 'API key of the instance administrator, at least 20 characters. Valid for as long as it is set.',
+      secret: true,
+      whenUnset: 'a random key is made and shown once at the first start',
+    },
+  ),
+  DATABASE_URL: optional(urlWithScheme('postgres:', 'postgresql:'), {
+    description: 'Postgres to use, version 15 or later.',
+    secret: true,
+    whenUnset: '`npm start` runs its own Postgres in FLATLINE_DATA_DIR; a service on its own refuses to start',
+  }),
+  DATABASE_POOL_SIZE: defaulted(wholeNumber(2, 200), '10', {
+    description: 'Most connections one process opens to Postgres for its queries.',
+  }),
+  PING_TOKEN_KEYS: optional(pingTokenKeyring, {
+    description:
+      'Keys that sign ping tokens, newest first, separated by commas; each base64url of at least 32 bytes. ' +
+      'New tokens use the first; tokens under any of them stay valid.',
+    secret: true,
+    whenUnset: '`npm start` makes one and keeps it in FLATLINE_DATA_DIR; a service on its own refuses to start',
+  }),
+  PING_PARTITIONS: defaulted(wholeNumber(1, 1_024), '4', {
+    description: 'Slices the heartbeats are spread over. Fixed once the installation has started.',
+  }),
+  INGEST_LEASE_SECONDS: defaulted(wholeNumber(2, 300), '10', {
+    description: 'Seconds of silence after which an ingest process counts as gone.',
+  }),
+  MAX_HEARTBEATS_PER_PROJECT: optional(wholeNumber(0), {
+    description: 'Quota of heartbeats per project; creating more answers 402.',
+    whenUnset: 'unlimited',
+  }),
+  MAX_CHANNELS_PER_PROJECT: defaulted(wholeNumber(1), '50', {
+    description: 'Quota of channels per project; creating more answers 402.',
+  }),
+  MAX_CONNECTIONS: defaulted(wholeNumber(10), '10000', {
+    description: 'Open HTTP connections a process holds at most; further ones are closed at once.',
+  }),
+  DEFAULT_ALERT_EMAIL: optional(emailList, {
+    description: 'E-mail addresses, separated by commas, that are told about every project. Needs SMTP_URL.',
+    secret: true,
+  }),
+  DEFAULT_ALERT_WEBHOOK_URL: optional(urlWithScheme('http:', 'https:'), {
+    description: 'Webhook that is told about every project.',
+    secret: true,
+  }),
+  DEFAULT_ALERT_WEBHOOK_SECRET: optional(webhookSecret, {
+    description: 'Signing secret of DEFAULT_ALERT_WEBHOOK_URL: whsec_ and base64 of 24 to 64 bytes.',
+    secret: true,
+  }),
+  SMTP_URL: optional(urlWithScheme('smtp:', 'smtps:'), {
+    description: 'Mail server, for example smtp://user:password@mail.example.org:587.',
+    secret: true,
+    whenUnset: 'no e-mail is sent',
+  }),
+  ALERT_EMAIL_FROM: defaulted(z.string().max(320), 'Flatline <flatline@localhost>', {
+    description: 'Sender of e-mails.',
+  }),
+  ALLOW_PRIVATE_WEBHOOK_TARGETS: defaulted(yesOrNo, 'false', {
+    description: 'Whether webhooks may go to loopback, private and link-local addresses.',
+  }),
+  LOG_LEVEL: defaulted(
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'must be fatal, error, warn, info, debug, trace or silent',
+    }),
+    'info',
+    { description: 'Least severity that is logged: fatal, error, warn, info, debug, trace or silent.' },
+  ),
+  LOG_FORMAT: defaulted(z.enum(['auto', 'json', 'pretty'], { error: 'must be auto, json or pretty' }), 'auto', {
+    description: 'json: one JSON object per line. pretty: short lines for people. auto: pretty on a terminal.',
+  }),
+});
+
+/** The configuration of a process: the catalogue's variables by their own names, parsed. */
+export type FlatlineConfig = Readonly<z.output<typeof ENVIRONMENT>>;
+
+export type VariableName = keyof FlatlineConfig & string;
+
+/** One row of the documentation's table of variables. */
+export interface VariableDescription extends VariableNote {
+  readonly name: VariableName;
+}
+
+/** Every variable in the order of the catalogue, for the documentation. */
+export function describeEnvironment(): VariableDescription[] {
+  return Object.entries(ENVIRONMENT.shape).map(([name, schema]) => {
+    const note = NOTES.get(schema);
+    if (!note) throw new Error(`The environment variable ${name} has no description`);
+    return { name: name as VariableName, ...note };
+  });
+}

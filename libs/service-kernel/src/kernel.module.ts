@@ -1,0 +1,66 @@
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { type Clock, CLOCK, SystemClock } from './clock';
+import type { FlatlineConfig } from './config/environment';
+import { CONFIG } from './config/load-config';
+import { HealthController } from './health/health.controller';
+import { HealthRegistry } from './health/health-registry';
+import { ProblemFilter } from './http/problem-filter';
+import { createLogger, LOGGER, type Logger } from './logging/create-logger';
+import { Metrics } from './metrics/metrics';
+import { MetricsController } from './metrics/metrics.controller';
+import { ShutdownSequence } from './shutdown-sequence';
+
+/** What every process is built on, made before Nest starts so that whatever starts earlier can use it too. */
+export interface Kernel {
+  readonly config: FlatlineConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly health: HealthRegistry;
+  readonly shutdown: ShutdownSequence;
+  readonly metrics: Metrics;
+}
+
+/** Makes a kernel from the configuration; parts can be given, as tests do. */
+export function createKernel(
+  config: FlatlineConfig,
+  parts: Partial<Omit<Kernel, 'config'>> & { readonly service?: string } = {},
+): Kernel {
+  const clock = parts.clock ?? new SystemClock();
+  const logger = parts.logger ?? createLogger(config, parts.service === undefined ? {} : { service: parts.service });
+  return {
+    config,
+    clock,
+    logger,
+    health: parts.health ?? new HealthRegistry(),
+    shutdown: parts.shutdown ?? new ShutdownSequence(clock, logger),
+    metrics: parts.metrics ?? new Metrics(),
+  };
+}
+
+/**
+ * Global module with the kernel's parts (CONFIG, CLOCK, LOGGER, HealthRegistry, ShutdownSequence, Metrics), the form of
+ * errors, `/healthz`, `/readyz` and `/metrics`. `infrastructure` are further providers everybody may inject: the data
+ * source, the event log, the timers.
+ */
+@Module({})
+export class KernelModule {
+  static forRoot(kernel: Kernel, infrastructure: Provider[] = []): DynamicModule {
+    const providers: Provider[] = [
+      { provide: CONFIG, useValue: kernel.config },
+      { provide: CLOCK, useValue: kernel.clock },
+      { provide: LOGGER, useValue: kernel.logger },
+      { provide: HealthRegistry, useValue: kernel.health },
+      { provide: ShutdownSequence, useValue: kernel.shutdown },
+      { provide: Metrics, useValue: kernel.metrics },
+      ...infrastructure,
+    ];
+    return {
+      module: KernelModule,
+      global: true,
+      controllers: [HealthController, MetricsController],
+      providers: [...providers, { provide: APP_FILTER, useClass: ProblemFilter }],
+      exports: providers.map((provider) => (typeof provider === 'function' ? provider : provider.provide)),
+    };
+  }
+}

@@ -1,0 +1,51 @@
+import { SystemClock } from './clock';
+import { silentLogger } from './logging/create-logger';
+import { SHUTDOWN_STAGES, ShutdownSequence } from './shutdown-sequence';
+
+const sequence = () => new ShutdownSequence(new SystemClock(), silentLogger());
+
+describe('stopping', () => {
+  it('runs the stages in order, each after the one before has ended', async () => {
+    const shutdown = sequence();
+    const story: string[] = [];
+    for (const stage of [...SHUTDOWN_STAGES].reverse()) {
+      shutdown.on(stage, 'step', async () => {
+        story.push(`${stage} begins`);
+        await new Promise(setImmediate);
+        story.push(`${stage} ends`);
+      });
+    }
+    expect(await shutdown.run(1_000)).toBe(true);
+    expect(story).toEqual(SHUTDOWN_STAGES.flatMap((stage) => [`${stage} begins`, `${stage} ends`]));
+  });
+
+  it('goes on after a step that fails, and says that it did not end well', async () => {
+    const shutdown = sequence();
+    const database = jest.fn();
+    shutdown.on('workers', 'broken', () => {
+      throw new Error('no');
+    });
+    shutdown.on('database', 'pool', database);
+    expect(await shutdown.run(1_000)).toBe(false);
+    expect(database).toHaveBeenCalledTimes(1);
+  });
+
+  it('leaves a step that hangs behind at the deadline', async () => {
+    const shutdown = sequence();
+    const database = jest.fn();
+    shutdown.on('intake', 'hangs', () => new Promise(() => undefined));
+    shutdown.on('database', 'pool', database);
+    expect(await shutdown.run(5)).toBe(false);
+    expect(database).toHaveBeenCalledTimes(1);
+  });
+
+  it('runs once however often it is asked', async () => {
+    const shutdown = sequence();
+    const step = jest.fn();
+    shutdown.on('intake', 'step', step);
+    expect(shutdown.begun).toBe(false);
+    await Promise.all([shutdown.run(100), shutdown.run(100)]);
+    expect(shutdown.begun).toBe(true);
+    expect(step).toHaveBeenCalledTimes(1);
+  });
+});

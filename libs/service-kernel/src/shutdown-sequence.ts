@@ -1,0 +1,75 @@
+import type { Clock } from './clock';
+import type { Logger } from './logging/create-logger';
+
+/** The stages of stopping, in the order they run. Each begins when the one before has ended. */
+export const SHUTDOWN_STAGES = ['intake', 'in-flight', 'workers', 'producers', 'database'] as const;
+export type ShutdownStage = (typeof SHUTDOWN_STAGES)[number];
+
+interface Step {
+  readonly name: string;
+  readonly stop: () => unknown;
+}
+
+/**
+ * Stops a process in order, so that nothing loses what it stands on: first no new work is taken (`intake`), then what
+ * was begun is finished (`in-flight`), then consumers and timers (`workers`), then what they write to (`producers`),
+ * last the `database`. Steps of one stage run at the same time.
+ */
+export class ShutdownSequence {
+  private readonly steps = new Map<ShutdownStage, Step[]>(SHUTDOWN_STAGES.map((stage) => [stage, []]));
+  private running: Promise<boolean> | undefined;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Whether stopping has begun. */
+  get begun(): boolean {
+    return this.running !== undefined;
+  }
+
+  /** Adds a step. What it returns is waited for; what it throws is logged and stops nothing else. */
+  on(stage: ShutdownStage, name: string, stop: () => unknown): void {
+    this.steps.get(stage)!.push({ name, stop });
+  }
+
+  /**
+   * Runs all stages within `deadlineMs`. Never throws. True when every step ended well and in time; steps that did not
+   * are named in the log. Called again it gives the same answer and runs nothing twice.
+   */
+  run(deadlineMs: number): Promise<boolean> {
+    this.running ??= this.runStages(this.clock.monotonic() + deadlineMs);
+    return this.running;
+  }
+
+  private async runStages(deadline: number): Promise<boolean> {
+    let well = true;
+    for (const stage of SHUTDOWN_STAGES) {
+      const outcomes = await Promise.all(this.steps.get(stage)!.map((step) => this.runStep(stage, step, deadline)));
+      well &&= outcomes.every(Boolean);
+    }
+    return well;
+  }
+
+  private async runStep(stage: ShutdownStage, step: Step, deadline: number): Promise<boolean> {
+    const leftMs = Math.max(0, deadline - this.clock.monotonic());
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<'too late'>((resolve) => {
+      timer = setTimeout(resolve, leftMs, 'too late');
+    });
+    try {
+      const stopped = Promise.resolve().then(() => step.stop());
+      // What fails after its time is up is only worth a line, and must not end the process as an unhandled rejection.
+      stopped.catch(() => undefined);
+      if ((await Promise.race([stopped, tooLate])) !== 'too late') return true;
+      this.logger.warn({ stage, step: step.name }, 'did not stop in time');
+      return false;
+    } catch (err) {
+      this.logger.error({ err, stage, step: step.name }, 'failed while stopping');
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
