@@ -1,0 +1,179 @@
+import type { PositionOutOfRange } from './errors';
+
+/** A topic to create. `partitions` is fixed for the life of the topic: growing means a new topic generation. */
+export interface LogTopicSpec {
+  readonly name: string;
+  /** 1 .. 1024; records name their partition, 0-based. */
+  readonly partitions: number;
+  /** Least time a record is kept after it was appended, in ms. Records no consumer group has passed are kept longer. */
+  readonly retentionMs: number;
+}
+
+export interface OutgoingRecord {
+  /** Chosen by the caller (`shardOf` of the domain library), so that no client's default partitioner matters. */
+  readonly partition: number;
+  readonly key: string;
+  /** Kept byte-exact. */
+  readonly value: Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  /** Position in the partition: 0, 1, 2, ... without holes a reader could see, in the order of the commits. */
+  readonly offset: number;
+  readonly key: string;
+  readonly value: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The log's own clock at the append, epoch ms; never smaller than that of the record before it. */
+  readonly appendedAt: number;
+}
+
+/** What the log holds of a partition: records `start .. end - 1`. Empty when they are equal. */
+export interface LogBounds {
+  readonly start: number;
+  /** The offset the next record will get. */
+  readonly end: number;
+}
+
+/**
+ * Durable, partitioned, ordered log of records. The only way services tell one another that something happened.
+ *
+ * One instance per process; it may hold any number of producers and subscriptions. Adapters: `postgres/`.
+ * Every adapter passes the one suite in `contract/`.
+ */
+export interface EventLog {
+  /**
+   * Names this very log: adapter, cluster and generation, e.g. `postgres:5b1c...:g1`. Consumers store it beside their
+   * position, because an offset means nothing in another log.
+   */
+  identity(): string;
+
+  /**
+   * Creates what is missing and updates the retention of what is there. Idempotent, safe when several processes start.
+   * @throws TopicMismatch when a topic exists with another number of partitions
+   */
+  ensureTopics(topics: readonly LogTopicSpec[]): Promise<void>;
+
+  /** @throws UnknownTopic */
+  bounds(topic: string, partition: number): Promise<LogBounds>;
+
+  /**
+   * Opens a producer. With `exclusiveId` it fences every producer that was opened earlier under the same id, in any
+   * process, for ever: their appends reject with ProducerFenced and store nothing. Without, it has an identity of its
+   * own that nobody else can fence.
+   */
+  producer(options?: { exclusiveId?: string }): Promise<LogProducer>;
+
+  /** Starts reading; resolves once the subscription is registered, which is before partitions are assigned. */
+  consume(options: ConsumeOptions): Promise<LogSubscription>;
+
+  /**
+   * For readiness: one sentence that says what is missing, or null. Names a log that does not answer, a partition whose
+   * handler has failed for more than 10 s or has held one batch for more than 60 s, and a position outside the log.
+   */
+  missing(): Promise<string | null>;
+
+  /** Closes subscriptions (waiting for the batches in hand), then producers, then connections. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface AppendReceipt {
+  /** The log's clock at this append, epoch ms (the latest, when partitions differ): what to compare one's own with. */
+  readonly appendedAt: number;
+}
+
+export interface LogProducer {
+  /**
+   * How often this exclusive identity has been opened, this time included (>= 1). Constant for the producer's life. Put
+   * it into records when a reader must know which of two producers is the later one. Always 1 without `exclusiveId`.
+   */
+  readonly epoch: number;
+
+  /**
+   * Appends all records or none. When it resolves they are durable (fsync, acknowledged by every replica that has to).
+   *
+   * One call at a time: the caller serialises, retries included; a second concurrent call rejects with
+   * ConcurrentAppend and stores nothing. Ends within the log's append time limit (4 s unset), whatever the server does;
+   * after that the connection is destroyed, so nothing of it can be on its way any more.
+   *
+   * @throws AppendRejected definitely not stored; a retry is safe
+   * @throws AppendUnresolved perhaps stored, perhaps still going to be. It is settled, one way or the other, once a
+   *   later append of this producer has succeeded. A retry may store the records twice.
+   * @throws ProducerFenced a later producer has this exclusive id; nothing was stored, nor ever will be
+   * @throws UnknownTopic also for a partition the topic has not; nothing was stored
+   * @throws RangeError for no records at all
+   */
+  append(topic: string, records: readonly OutgoingRecord[]): Promise<AppendReceipt>;
+
+  /** Waits for the append in flight, if any, then lets go. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ConsumeOptions {
+  readonly topic: string;
+  /**
+   * Members of one group, in any process, share the partitions: each is handled by one member at a time, and what the
+   * group has not passed is not dropped from the log. The group is known by its name for ever.
+   *
+   * null follows instead: this subscription reads every partition by itself and leaves no trace in the log. For what
+   * every process needs whole, such as the directory of an ingest; it can be overtaken by retention.
+   */
+  readonly group: string | null;
+  /** Largest batch handed to the handler (it may be smaller, and ends at about 1 MB). */
+  readonly maxRecords: number;
+  /**
+   * Least time between the starts of two batches of a partition, in ms; 0 unset. Lets small appends gather, which
+   * saves a transaction each at the price of that much delay.
+   */
+  readonly minBatchIntervalMs?: number;
+  readonly handler: PartitionHandler;
+}
+
+/** The calls for one partition never overlap; those of different partitions do. */
+export interface PartitionHandler {
+  /** The offset to read next (stored offset + 1). Asked on assignment, after PositionMoved and after every failure. */
+  position(partition: number): Promise<number>;
+
+  /**
+   * Processes records, in order and without holes, and stores its own position in its own transaction; when it resolves
+   * the log may forget them. Throw PositionMoved to be asked for the position again at once. On any other error the
+   * subscription logs, backs off (100 ms .. 5 s), asks for the position again, and never gives up.
+   */
+  handle(partition: number, records: readonly LogRecord[]): Promise<void>;
+
+  /** The partition is another member's now, or nobody's. No call is running and none follows until it is assigned anew. */
+  revoked?(partition: number): Promise<void>;
+
+  /**
+   * The position lies outside what the log holds. The partition stands still and `missing()` says so; there is no
+   * automatic reset. Reading goes on when `position` (asked every 5 s) answers an offset the log holds, which is what an
+   * operator's command to adopt the log brings about. Called once per such spell.
+   */
+  outOfRange?(partition: number, error: PositionOutOfRange): void | Promise<void>;
+}
+
+export interface PartitionProgress {
+  readonly partition: number;
+  readonly state: 'reading' | 'failing' | 'out-of-range';
+  /** Next offset to be handled; null until the handler has told it. */
+  readonly position: number | null;
+}
+
+export interface LogSubscription {
+  /** The partitions assigned to this subscription now, ascending. */
+  progress(): PartitionProgress[];
+  /** Stops after the batches in hand, gives the partitions to other members. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Injection token of the process's one EventLog. */
+export const EVENT_LOG = Symbol('EventLog');
+
+/** What the log tells its operator; pino's loggers fit. */
+export interface LogWriter {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
