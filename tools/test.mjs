@@ -45,7 +45,7 @@ const stages = [
     { name: 'typecheck', timeoutMs: 5 * minute, args: [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
     { name: 'lint', timeoutMs: 5 * minute, args: [path.join(root, 'tools', 'lint.mjs')] },
     { name: 'format', timeoutMs: 5 * minute, args: [bin('prettier/bin/prettier.cjs'), '--check', '.'] },
-    jest('unit', 5 * minute, '--maxWorkers=1'),
+    jest('unit', 5 * minute, '--maxWorkers=2'),
   ],
   [jest('integration', 7 * minute, '--maxWorkers=2')],
   [jest('contract', 6 * minute, '--maxWorkers=2')],
