@@ -15,8 +15,10 @@ const root = join(__dirname, '..', '..');
 module.exports = async function globalSetup() {
   const { build } = await import(pathToFileURL(join(root, 'tools', 'build.mjs')).href);
   await build({ quiet: true });
-  const { startTestPostgres, TEST_POSTGRES_URL } = require(join(root, 'dist/libs/test-kit/src/test-postgres.js'));
+  const kit = join(root, 'dist', 'libs', 'test-kit', 'src');
+  const { TEST_POSTGRES_URL } = require(join(kit, 'test-database.js'));
   if (process.env[TEST_POSTGRES_URL]) return;
+  const { startTestPostgres } = require(join(kit, 'test-postgres.js'));
   const postgres = await startTestPostgres();
   process.env[TEST_POSTGRES_URL] = postgres.url; // workers inherit it
   globalThis.flatlineTestPostgres = postgres;

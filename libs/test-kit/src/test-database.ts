@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 
 import { Client } from 'pg';
 
-import { TEST_POSTGRES_URL } from './test-postgres';
+/** Environment variable in which the server's URL travels from the jest process to its workers. */
+export const TEST_POSTGRES_URL = 'FLATLINE_TEST_POSTGRES_URL';
 
 export interface TestDatabase {
   /** Connection string; the database is empty until the test migrates it. */

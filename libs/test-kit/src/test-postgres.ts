@@ -15,9 +15,6 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
-/** Environment variable in which the server's URL travels from the jest process to its workers. */
-export const TEST_POSTGRES_URL = 'FLATLINE_TEST_POSTGRES_URL';
-
 /**
  * Starts a real Postgres in a folder of its own below the system's temporary folder, on a free port. It ends with this
  * process, even when that is killed. Most tests want `useTestDatabase()`, which shares one server per jest run.
