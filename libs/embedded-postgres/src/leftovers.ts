@@ -1,0 +1,116 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A process of the Postgres that works on one data directory. */
+interface ServerProcess {
+  pid: number;
+  /** the one that started the others; false for those that outlived it */
+  isPostmaster: boolean;
+}
+
+/** How long each request to end is given before the next, ms: fast shutdown, immediate shutdown, kill. */
+const PATIENCE: [NodeJS.Signals, number][] = [
+  ['SIGINT', 5_000],
+  ['SIGQUIT', 2_000],
+  ['SIGKILL', 2_000],
+];
+
+/**
+ * Ends every process of an earlier Postgres on `pgData`: one whose Flatline was killed, or backends that outlived their
+ * postmaster (Postgres refuses to start while one is attached to the old shared memory). To be called under the lock
+ * of the data directory, which proves that nobody owns them. Resolves when they are gone, within about 9 s; answers
+ * how many there were.
+ *
+ * A process counts when it is called postgres and works in `pgData`, so a re-used process id is never taken for it; a
+ * `postmaster.pid` whose process id now belongs to somebody else would keep Postgres from starting and is removed.
+ */
+export async function endLeftovers(pgData: string): Promise<number> {
+  const found = listServerProcesses(pgData);
+  if (found.length > 0) {
+    for (const [signal, patienceMs] of PATIENCE) {
+      if (await endWith(signal, pgData, patienceMs)) break;
+    }
+  }
+  const isGone = listServerProcesses(pgData).length === 0;
+  // Elsewhere the look is less certain, and Postgres judges for itself.
+  if (isGone && process.platform === 'linux') fs.rmSync(path.join(pgData, 'postmaster.pid'), { force: true });
+  return found.length;
+}
+
+/** true: all gone. */
+async function endWith(signal: NodeJS.Signals, pgData: string, patienceMs: number): Promise<boolean> {
+  const giveUpAt = performance.now() + patienceMs;
+  let signalled = new Set<number>();
+  for (;;) {
+    const left = listServerProcesses(pgData);
+    if (left.length === 0) return true;
+    if (performance.now() > giveUpAt) return false;
+    // A postmaster ends its children in order; those without one have nobody to tell them, and for them SIGINT only
+    // cancels a query.
+    const postmasters = left.filter(({ isPostmaster }) => isPostmaster);
+    const targets = postmasters.length > 0 && signal !== 'SIGKILL' ? postmasters : left;
+    for (const { pid, isPostmaster } of targets) {
+      if (!signalled.has(pid)) kill(pid, signal === 'SIGINT' && !isPostmaster ? 'SIGTERM' : signal);
+    }
+    signalled = new Set([...signalled, ...targets.map(({ pid }) => pid)]);
+    await sleep(20);
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone in the meantime, or another user's: the caller looks again and finds out which.
+  }
+}
+
+function listServerProcesses(pgData: string): ServerProcess[] {
+  const postmasterPid = readPostmasterPid(pgData);
+  const processes = process.platform === 'linux' ? fromProc(pgData) : fromPs(pgData);
+  return processes.map((pid) => ({ pid, isPostmaster: pid === postmasterPid }));
+}
+
+function readPostmasterPid(pgData: string): number | null {
+  try {
+    return Number.parseInt(fs.readFileSync(path.join(pgData, 'postmaster.pid'), 'utf8'), 10);
+  } catch {
+    return null; // none: nothing runs, or it is about to end
+  }
+}
+
+/** Every process of Postgres works in its data directory. */
+function fromProc(pgData: string): number[] {
+  const directory = fs.realpathSync(pgData);
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return (
+          fs.readlinkSync(`/proc/${pid}/cwd`) === directory &&
+          fs.readFileSync(`/proc/${pid}/comm`, 'utf8') === 'postgres\n' &&
+          // A zombie waits for its parent only.
+          !/\) Z /.test(fs.readFileSync(`/proc/${pid}/stat`, 'utf8'))
+        );
+      } catch {
+        return false; // ended, or another user's
+      }
+    })
+    .map(Number);
+}
+
+/** Without /proc only the postmaster names its directory; the others are its children. */
+function fromPs(pgData: string): number[] {
+  const rows = execFileSync('ps', ['-axo', 'pid=,ppid=,command='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, pid, ppid, command = '']) => ({ pid: Number(pid), ppid: Number(ppid), command }));
+  const postmasters = rows.filter(({ command }) => /\/postgres /.test(command) && command.includes(`-D ${pgData} `));
+  return rows
+    .filter(({ pid, ppid }) => postmasters.some((postmaster) => postmaster.pid === pid || postmaster.pid === ppid))
+    .map(({ pid }) => pid);
+}
