@@ -1,8 +1,7 @@
-/**
- * A clock that moves only when told to. Fits the `Clock` of libs/service-kernel: `now()` in epoch ms, `monotonic()` in
- * ms from an arbitrary start.
- */
-export class FakeClock {
+import type { Clock } from '@flatline/service-kernel';
+
+/** A clock that moves only when told to: `now()` in epoch ms, `monotonic()` in ms from 0. */
+export class FakeClock implements Clock {
   private wallMs: number;
   private monotonicMs = 0;
 

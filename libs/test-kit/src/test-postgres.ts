@@ -28,6 +28,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   try {
     const postgres = await startEmbeddedPostgres({
       dataDir: join(folder, 'data'),
+      settings: { max_connections: 200 }, // several test files, each with pools of its own
       onLog: (line: string) => {
         lines.push(line);
         if (lines.length > 200) lines.shift();
