@@ -1,1 +1,13 @@
-export {};
+export * from './channel-kind';
+export * from './channel-registry';
+export * from './incident-facts';
+export * from './send-outcome';
+export * from './email/email-channel';
+export * from './email/email-settings';
+export * from './email/render-email';
+export * from './terminal/terminal-channel';
+export * from './webhook/render-webhook';
+export * from './webhook/public-address';
+export * from './webhook/webhook-channel';
+export * from './webhook/webhook-settings';
+export * from './webhook/webhook-signature';

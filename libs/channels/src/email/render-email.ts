@@ -1,0 +1,126 @@
+import { displayText } from '../display-text';
+import type { IncidentFacts } from '../incident-facts';
+import {
+  cause,
+  expectation,
+  formatDuration,
+  formatInstant,
+  formatTime,
+  outageMs,
+  silenceMs,
+  summary,
+} from '../incident-wording';
+import { emailHtml } from './email-html';
+
+/** A mail but for its envelope and its Message-ID. */
+export interface EmailMessage {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+  /** Mails about one incident refer to this, so that mail programs show them together. */
+  readonly threadId: string;
+}
+
+/** What both forms of the mail say, in the order in which it is read. */
+export interface EmailContent {
+  readonly isDown: boolean;
+  readonly subject: string;
+  readonly name: string;
+  /** One or two sentences that say it all. */
+  readonly lead: string;
+  readonly facts: readonly { readonly label: string; readonly value: string }[];
+  /** A command that shows more, in lines. */
+  readonly command: readonly string[];
+  readonly baseUrl: string;
+}
+
+const SUBJECT_NAME_MAX_LENGTH = 100;
+
+/** Makes the mail about one end of an incident. `publicBaseUrl` is where the reader reaches this installation. */
+export function renderEmail(facts: IncidentFacts, publicBaseUrl: string): EmailMessage {
+  const content = contentOf(facts, publicBaseUrl.replace(/\/+$/, ''));
+  return {
+    subject: content.subject,
+    text: emailText(content),
+    html: emailHtml(content),
+    threadId: `incident-${facts.incident.id}`,
+  };
+}
+
+function contentOf(facts: IncidentFacts, baseUrl: string): EmailContent {
+  const isDown = facts.transition === 'down';
+  const word = isDown ? 'Down' : 'Up again';
+  return {
+    isDown,
+    subject: `${word}: ${displayText(facts.heartbeat.name, SUBJECT_NAME_MAX_LENGTH)} (${summary(facts)})`,
+    name: displayText(facts.heartbeat.name),
+    lead: isDown ? cause(facts) : recovery(facts),
+    facts: isDown ? downFacts(facts) : recoveryFacts(facts),
+    command: [
+      'curl -H "Authorization: Bearer $FLATLINE_API_KEY" \\',
+      `${baseUrl}/v1/heartbeats/${facts.heartbeat.id}/incidents`,
+    ],
+    baseUrl,
+  };
+}
+
+function recovery(facts: IncidentFacts): string {
+  return `A ping came at ${formatTime(facts.occurredAt)} UTC, after ${formatDuration(outageMs(facts))} down.`;
+}
+
+function downFacts(facts: IncidentFacts): EmailContent['facts'] {
+  return [
+    { label: 'Down since', value: formatInstant(facts.incident.startedAt) },
+    { label: 'Last ping', value: lastPing(facts) },
+    { label: 'Expected', value: expectation(facts) },
+    ...(facts.incident.misses > 0 ? [{ label: 'Missed', value: missed(facts.incident.misses) }] : []),
+    ...identity(facts),
+  ];
+}
+
+function recoveryFacts(facts: IncidentFacts): EmailContent['facts'] {
+  return [
+    { label: 'Down from', value: formatInstant(facts.incident.startedAt) },
+    { label: 'Up again at', value: formatInstant(facts.incident.endedAt ?? facts.occurredAt) },
+    { label: 'Was down for', value: formatDuration(outageMs(facts)) },
+    ...(facts.incident.misses > 0 ? [{ label: 'Missed', value: missed(facts.incident.misses) }] : []),
+    { label: 'Expected', value: expectation(facts) },
+    ...identity(facts),
+  ];
+}
+
+function lastPing(facts: IncidentFacts): string {
+  const silence = silenceMs(facts);
+  if (facts.heartbeat.lastPingedAt === null || silence === null) return 'none so far';
+  return `${formatInstant(facts.heartbeat.lastPingedAt)} (${formatDuration(silence)} earlier)`;
+}
+
+function missed(misses: number): string {
+  return misses === 1 ? '1 ping' : `${misses} pings in a row`;
+}
+
+function identity({ heartbeat, incident }: IncidentFacts): EmailContent['facts'] {
+  return [
+    { label: 'Heartbeat', value: heartbeat.id },
+    { label: 'Incident', value: incident.id },
+  ];
+}
+
+function emailText({ isDown, name, lead, facts, command, baseUrl }: EmailContent): string {
+  const width = Math.max(...facts.map(({ label }) => label.length)) + 2;
+  return [
+    `${name} is ${isDown ? 'down' : 'up again'}.`,
+    lead,
+    '',
+    ...facts.map(({ label, value }) => `${`${label}:`.padEnd(width)} ${value}`),
+    '',
+    'To see more:',
+    '',
+    ...command.map((line) => `  ${line}`),
+    '',
+    '-- ',
+    `Flatline at ${baseUrl}`,
+    ...(isDown ? ['There will be one more message, when it is up again.'] : []),
+    '',
+  ].join('\n');
+}

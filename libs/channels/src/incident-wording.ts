@@ -1,0 +1,96 @@
+import type { IncidentFacts } from './incident-facts';
+
+const SECOND_MS = 1_000;
+const units = [
+  ['day', 86_400 * SECOND_MS],
+  ['hour', 3_600 * SECOND_MS],
+  ['minute', 60 * SECOND_MS],
+  ['second', SECOND_MS],
+] as const;
+
+/**
+ * A length of time for people: the two largest neighbouring units, e.g. `2 hours 5 minutes`. Less than a second is
+ * `less than a second`; fractions of the smaller unit are cut off.
+ */
+export function formatDuration(durationMs: number): string {
+  const first = units.findIndex(([, unitMs]) => durationMs >= unitMs);
+  const large = units[first];
+  if (!large) return 'less than a second';
+  const parts = [count(Math.floor(durationMs / large[1]), large[0])];
+  const small = units[first + 1];
+  const rest = small ? Math.floor((durationMs % large[1]) / small[1]) : 0;
+  if (small && rest > 0) parts.push(count(rest, small[0]));
+  return parts.join(' ');
+}
+
+export function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
+}
+
+const weekdays = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** An instant for people, e.g. `Mon 5 Jan 2026, 03:12:00 UTC`. Spelled here, so that no locale changes it. */
+export function formatInstant(at: number): string {
+  const date = new Date(at);
+  const day = `${weekdays[date.getUTCDay()]} ${date.getUTCDate()} ${months[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
+  return `${day}, ${formatTime(at)} UTC`;
+}
+
+/** The time of day in UTC, e.g. `03:12:00`. */
+export function formatTime(at: number): string {
+  return new Date(at).toISOString().slice(11, 19);
+}
+
+/** What was wanted of the job, e.g. `a ping every hour, with 5 minutes of grace`. */
+export function expectation({ heartbeat }: IncidentFacts): string {
+  const rhythm =
+    heartbeat.intervalSecs === null
+      ? 'a ping on its schedule'
+      : `a ping every ${formatDuration(heartbeat.intervalSecs * SECOND_MS).replace(/^1 (\w+)$/, '$1')}`;
+  const grace = heartbeat.graceSecs === 0 ? 'no grace' : `${formatDuration(heartbeat.graceSecs * SECOND_MS)} of grace`;
+  return `${rhythm}, with ${grace}`;
+}
+
+/** How long there was no ping when the heartbeat went down, in ms; null when it never had one. */
+export function silenceMs({ heartbeat, occurredAt }: IncidentFacts): number | null {
+  return heartbeat.lastPingedAt === null ? null : Math.max(0, occurredAt - heartbeat.lastPingedAt);
+}
+
+/** How long the incident lasted, in ms, as known when the facts were written. */
+export function outageMs({ incident, occurredAt }: IncidentFacts): number {
+  return Math.max(0, (incident.endedAt ?? occurredAt) - incident.startedAt);
+}
+
+/** Why the heartbeat went down, as a sentence. */
+export function cause(facts: IncidentFacts): string {
+  const silence = silenceMs(facts);
+  const since = silence === null ? 'No ping has come' : `No ping for ${formatDuration(silence)}`;
+  switch (facts.incident.reason) {
+    case 'missed':
+      return facts.incident.misses === 1
+        ? `${since}: one was expected and did not come.`
+        : `${since}: ${facts.incident.misses} in a row did not come.`;
+    case 'failed':
+      return 'The job reported that it failed.';
+    case 'overrun':
+      return 'The job reported its start, but not its end within the time allowed.';
+    case 'unverified':
+      return `${since}, but Flatline could not be reached for part of that time. Please check the job.`;
+  }
+}
+
+/** What happened, in a few words for a subject line. */
+export function summary(facts: IncidentFacts): string {
+  if (facts.transition === 'recovered') return `was down for ${formatDuration(outageMs(facts))}`;
+  const silence = silenceMs(facts);
+  switch (facts.incident.reason) {
+    case 'failed':
+      return 'the job reported a failure';
+    case 'overrun':
+      return 'the job did not end in time';
+    case 'missed':
+    case 'unverified':
+      return silence === null ? 'no ping has come' : `no ping for ${formatDuration(silence)}`;
+  }
+}

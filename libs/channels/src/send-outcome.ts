@@ -1,0 +1,19 @@
+/**
+ * How one attempt to tell people ended. Decided once, at the edge, by the kind that made the attempt.
+ *
+ * - `delivered`: the other side took responsibility for the message.
+ * - `retryable`: it may work later; `retryAfterMs` is what the other side asked for, if it did.
+ * - `permanent`: repeating the same message to the same target cannot help.
+ *
+ * `reason` is kept and shown: it is composed of codes and our own words alone, never of the target's address, its URL,
+ * a credential or anything the other side wrote.
+ */
+export type SendOutcome =
+  | { readonly outcome: 'delivered'; readonly reason: string }
+  | { readonly outcome: 'retryable'; readonly reason: string; readonly retryAfterMs?: number }
+  | { readonly outcome: 'permanent'; readonly reason: string };
+
+export const delivered = (reason: string): SendOutcome => ({ outcome: 'delivered', reason });
+export const permanent = (reason: string): SendOutcome => ({ outcome: 'permanent', reason });
+export const retryable = (reason: string, retryAfterMs?: number): SendOutcome =>
+  retryAfterMs === undefined ? { outcome: 'retryable', reason } : { outcome: 'retryable', reason, retryAfterMs };

@@ -1,0 +1,49 @@
+import { exampleFacts } from '../example-facts';
+import { renderWebhook } from './render-webhook';
+
+describe('the body of a webhook', () => {
+  it('tells that a heartbeat went down', () => {
+    expect(JSON.parse(renderWebhook(exampleFacts()).body)).toEqual({
+      type: 'heartbeat.down',
+      timestamp: '2026-01-05T03:12:00.000Z',
+      data: {
+        heartbeat: {
+          id: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
+          name: 'nightly backup',
+          status: 'failing',
+          interval_secs: 3600,
+          grace_secs: 300,
+          last_pinged_at: '2026-01-05T01:07:00.000Z',
+        },
+        incident: {
+          id: '5f2c1c9e-9d4e-5a83-a3a5-4f1f0f3c2d11',
+          started_at: '2026-01-05T03:12:00.000Z',
+          ended_at: null,
+          reason: 'missed',
+          misses: 2,
+        },
+      },
+    });
+  });
+
+  it('tells that it recovered, and when', () => {
+    const body = JSON.parse(renderWebhook(exampleFacts({ transition: 'recovered' })).body) as Record<string, unknown>;
+    expect(body).toMatchObject({
+      type: 'heartbeat.recovered',
+      timestamp: '2026-01-05T03:26:10.000Z',
+      data: { heartbeat: { status: 'active' }, incident: { ended_at: '2026-01-05T03:26:10.000Z' } },
+    });
+  });
+
+  it('is the same bytes however often it is rendered', () => {
+    expect(renderWebhook(exampleFacts())).toEqual(renderWebhook(exampleFacts()));
+  });
+
+  it('keeps a name of any characters and says null for what is not known', () => {
+    const name = 'قاعدة "البيانات" 🚀 \u2028';
+    const facts = exampleFacts({ heartbeat: { name, lastPingedAt: null, intervalSecs: null } });
+    expect(JSON.parse(renderWebhook(facts).body)).toMatchObject({
+      data: { heartbeat: { name, last_pinged_at: null, interval_secs: null } },
+    });
+  });
+});
