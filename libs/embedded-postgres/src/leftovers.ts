@@ -10,10 +10,18 @@ interface ServerProcess {
   isPostmaster: boolean;
 }
 
-/** How long each request to end is given before the next, ms: fast shutdown, immediate shutdown, kill. */
-const PATIENCE: [NodeJS.Signals, number][] = [
+/** A signal and how long it is given before the next, ms. */
+type Requests = readonly (readonly [NodeJS.Signals, number])[];
+
+/** A server ends its sessions itself: fast shutdown, immediate shutdown, kill. */
+const TO_A_SERVER: Requests = [
   ['SIGINT', 5_000],
   ['SIGQUIT', 2_000],
+  ['SIGKILL', 2_000],
+];
+/** Sessions without a server have nothing to write: what they did not commit is lost already. */
+const TO_SESSIONS: Requests = [
+  ['SIGTERM', 500],
   ['SIGKILL', 2_000],
 ];
 
@@ -28,34 +36,29 @@ const PATIENCE: [NodeJS.Signals, number][] = [
  */
 export async function endLeftovers(pgData: string): Promise<number> {
   const found = listServerProcesses(pgData);
-  if (found.length > 0) {
-    for (const [signal, patienceMs] of PATIENCE) {
-      if (await endWith(signal, pgData, patienceMs)) break;
-    }
-  }
+  if (found.some(({ isPostmaster }) => isPostmaster)) await endWith(TO_A_SERVER, pgData);
+  await endWith(TO_SESSIONS, pgData);
   const isGone = listServerProcesses(pgData).length === 0;
   // Elsewhere the look is less certain, and Postgres judges for itself.
   if (isGone && process.platform === 'linux') fs.rmSync(path.join(pgData, 'postmaster.pid'), { force: true });
   return found.length;
 }
 
-/** true: all gone. */
-async function endWith(signal: NodeJS.Signals, pgData: string, patienceMs: number): Promise<boolean> {
-  const giveUpAt = performance.now() + patienceMs;
-  let signalled = new Set<number>();
-  for (;;) {
-    const left = listServerProcesses(pgData);
-    if (left.length === 0) return true;
-    if (performance.now() > giveUpAt) return false;
-    // A postmaster ends its children in order; those without one have nobody to tell them, and for them SIGINT only
-    // cancels a query.
-    const postmasters = left.filter(({ isPostmaster }) => isPostmaster);
-    const targets = postmasters.length > 0 && signal !== 'SIGKILL' ? postmasters : left;
-    for (const { pid, isPostmaster } of targets) {
-      if (!signalled.has(pid)) kill(pid, signal === 'SIGINT' && !isPostmaster ? 'SIGTERM' : signal);
-    }
-    signalled = new Set([...signalled, ...targets.map(({ pid }) => pid)]);
-    await sleep(20);
+async function endWith(requests: Requests, pgData: string): Promise<void> {
+  for (const [signal, patienceMs] of requests) {
+    const giveUpAt = performance.now() + patienceMs;
+    let isFirstLook = true;
+    do {
+      const left = listServerProcesses(pgData);
+      if (left.length === 0) return;
+      if (isFirstLook) {
+        const postmasters = left.filter(({ isPostmaster }) => isPostmaster);
+        const targets = postmasters.length > 0 && signal !== 'SIGKILL' ? postmasters : left;
+        for (const { pid } of targets) kill(pid, signal);
+      }
+      isFirstLook = false;
+      await sleep(20);
+    } while (performance.now() < giveUpAt);
   }
 }
 
