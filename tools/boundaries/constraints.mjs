@@ -1,7 +1,7 @@
 /**
  * Who may import whom. One table, read by @nx/enforce-module-boundaries; tags stand in each project.json.
  *
- *   domain <- events <- kernel <- adapters <- apps <- standalone        test-kit: seen by tests alone
+ *   domain <- events <- kernel <- adapters <- infrastructure <- apps <- standalone        test-kit: seen by tests alone
  *
  * Tests may use the test kit and development packages besides what the code they test may use.
  */
@@ -18,13 +18,22 @@ const layers = [
   { layer: 'events', sees: ['domain', 'events'], banned: [...nest, 'typeorm', 'kafkajs', 'bullmq', 'ioredis', 'pg'] },
   { layer: 'kernel', sees: ['domain', 'kernel'], banned: ['kafkajs', 'bullmq', 'typeorm', 'ioredis', 'pg'] },
   { layer: 'adapter', sees: ['domain', 'events', 'kernel'], banned: [] },
-  { layer: 'app', sees: ['domain', 'events', 'kernel', 'adapter'], banned: ['kafkajs', 'bullmq', 'ioredis'] },
   {
-    layer: 'standalone',
-    sees: ['domain', 'events', 'kernel', 'adapter', 'app'],
+    layer: 'infrastructure',
+    sees: ['domain', 'events', 'kernel', 'adapter'],
+    banned: ['kafkajs', 'bullmq', 'ioredis', 'pg'],
+  },
+  {
+    layer: 'app',
+    sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure'],
     banned: ['kafkajs', 'bullmq', 'ioredis'],
   },
-  { layer: 'test-kit', sees: ['domain', 'events', 'kernel', 'adapter', 'test-kit'], banned: [] },
+  {
+    layer: 'standalone',
+    sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure', 'app'],
+    banned: ['kafkajs', 'bullmq', 'ioredis'],
+  },
+  { layer: 'test-kit', sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure', 'test-kit'], banned: [] },
 ];
 
 /** Each technology has one home. */

@@ -1,1 +1,1 @@
-export {};
+export { DeadlineSchedulerModule } from './deadline-scheduler.module';

@@ -1,1 +1,1 @@
-export {};
+export { IngestModule, type IngestOptions } from './ingest.module';

@@ -7,3 +7,5 @@ export * from './entities/project.entity';
 export * from './entities/api-key.entity';
 export * from './entities/heartbeat.entity';
 export * from './entities/channel.entity';
+export * from './definition-notices';
+export * from './installation-facts';

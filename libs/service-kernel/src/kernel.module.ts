@@ -11,6 +11,9 @@ import { Metrics } from './metrics/metrics';
 import { MetricsController } from './metrics/metrics.controller';
 import { ShutdownSequence } from './shutdown-sequence';
 
+/** Injection token of the whole {@link Kernel}, for providers that are put together from many of its parts. */
+export const KERNEL = Symbol('KERNEL');
+
 /** What every process is built on, made before Nest starts so that whatever starts earlier can use it too. */
 export interface Kernel {
   readonly config: FlatlineConfig;
@@ -47,6 +50,7 @@ export function createKernel(
 export class KernelModule {
   static forRoot(kernel: Kernel, infrastructure: Provider[] = []): DynamicModule {
     const providers: Provider[] = [
+      { provide: KERNEL, useValue: kernel },
       { provide: CONFIG, useValue: kernel.config },
       { provide: CLOCK, useValue: kernel.clock },
       { provide: LOGGER, useValue: kernel.logger },

@@ -44,6 +44,10 @@ CREATE TABLE heartbeat (
 );
 CREATE INDEX heartbeat_by_project ON heartbeat (project_id, created_at, id) WHERE deleted_at IS NULL;
 
+-- The few that an ingest has to know of: every other valid token is simply accepted.
+CREATE INDEX heartbeat_exceptional ON heartbeat (id)
+  WHERE deleted_at IS NOT NULL OR token_generation > 0 OR pause_spans @> '[{"resumedAt": null}]';
+
 CREATE TABLE channel (
   id uuid PRIMARY KEY,
   project_id uuid NOT NULL REFERENCES project,

@@ -78,6 +78,9 @@ export const ENVIRONMENT = z.object({
   INGEST_LEASE_SECONDS: defaulted(wholeNumber(2, 300), '10', {
     description: 'Seconds of silence after which an ingest process counts as gone.',
   }),
+  PING_RETENTION_DAYS: defaulted(wholeNumber(1, 3_650), '90', {
+    description: 'Days the history of pings is kept.',
+  }),
   MAX_HEARTBEATS_PER_PROJECT: optional(wholeNumber(0), {
     description: 'Quota of heartbeats per project; creating more answers 402.',
     whenUnset: 'unlimited',

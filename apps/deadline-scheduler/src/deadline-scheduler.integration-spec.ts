@@ -1,0 +1,370 @@
+import { PINGS_TOPIC, HEARTBEATS_TOPIC, heartbeatDefined, ingestPulsed, pingReceived } from '@flatline/events';
+import { shardOf } from '@flatline/domain';
+import type { LogProducer } from '@flatline/event-log';
+import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
+import { migrate } from '@flatline/persistence';
+import { createKernel, loadConfig, type Kernel } from '@flatline/service-kernel';
+import { createTestDatabase, eventually, type TestDatabase } from '@flatline/test-kit';
+import { v7 as uuidv7 } from 'uuid';
+import { DeadlineScheduler } from './deadline-scheduler';
+
+const PROJECT = '0192d3f0-7a10-7c3e-9b1a-000000000001';
+const PARTITIONS = 2;
+
+/** A scheduler over a real database, with the test playing the ingest. */
+class Stage {
+  readonly ids: string[] = [];
+  private sequence = 0;
+  private epoch = 1;
+  acceptingSince = Date.now();
+
+  private constructor(
+    readonly database: TestDatabase,
+    readonly kernel: Kernel,
+    readonly infrastructure: Infrastructure,
+    readonly producer: LogProducer,
+    public scheduler: DeadlineScheduler | null,
+  ) {}
+
+  static async open(database?: TestDatabase): Promise<Stage> {
+    const own = database ?? (await createTestDatabase('scheduler'));
+    await migrate(own.url);
+    const config = loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS), INGEST_LEASE_SECONDS: '2' });
+    const kernel = createKernel(config);
+    const infrastructure = await openInfrastructure(kernel, own.url);
+    const producer = await infrastructure.log.producer({ exclusiveId: 'test' });
+    await infrastructure.dataSource.query(
+      `INSERT INTO project (id, name, created_at) VALUES ($1, 'test', now()) ON CONFLICT DO NOTHING`,
+      [PROJECT],
+    );
+    return new Stage(own, kernel, infrastructure, producer, null);
+  }
+
+  async startScheduler(): Promise<void> {
+    const { dataSource, log, timers } = this.infrastructure;
+    this.scheduler = new DeadlineScheduler({ ...this.kernel, dataSource, log, timers });
+    await this.scheduler.start();
+  }
+
+  async close(): Promise<void> {
+    await this.kernel.shutdown.run(5_000);
+    await this.database.drop();
+  }
+
+  async heartbeat(intervalSecs: number, graceSecs: number, alertAfterMisses = 2): Promise<string> {
+    const id = uuidv7();
+    await this.infrastructure.dataSource.query(
+      `INSERT INTO heartbeat (id, project_id, name, interval_secs, grace_secs, alert_after_misses, schedule_changed_at,
+                              created_at, updated_at)
+       VALUES ($1, $2, 'job', $3, $4, $5, now() - interval '1 hour', now(), now())`,
+      [id, PROJECT, intervalSecs, graceSecs, alertAfterMisses],
+    );
+    this.ids.push(id);
+    return id;
+  }
+
+  ping(heartbeatId: string, receivedAt: number, id = uuidv7()): Promise<unknown> {
+    this.sequence += 1;
+    return this.producer.append(PINGS_TOPIC, [
+      {
+        partition: shardOf(heartbeatId, PARTITIONS),
+        key: heartbeatId,
+        value: pingReceived.encode({
+          id,
+          occurredAt: receivedAt,
+          producedAt: receivedAt,
+          key: heartbeatId,
+          correlationId: id,
+          data: {
+            heartbeatId,
+            generation: 0,
+            kind: 'success',
+            receivedAt,
+            ingestId: 'test',
+            epoch: this.epoch,
+            sequence: this.sequence,
+          },
+        }),
+      },
+    ]);
+  }
+
+  /** Everything before now was accepted and is in the log. */
+  async pulse(lowWatermark = Date.now(), overrides: { epoch?: number; acceptingSince?: number } = {}): Promise<void> {
+    this.epoch = overrides.epoch ?? this.epoch;
+    this.acceptingSince = overrides.acceptingSince ?? this.acceptingSince;
+    await this.producer.append(
+      PINGS_TOPIC,
+      Array.from({ length: PARTITIONS }, (_, partition) => ({
+        partition,
+        key: 'test',
+        value: ingestPulsed.encode({
+          id: uuidv7(),
+          occurredAt: lowWatermark,
+          producedAt: lowWatermark,
+          key: 'test',
+          correlationId: 'test',
+          data: {
+            ingestId: 'test',
+            epoch: this.epoch,
+            lowWatermark,
+            acceptingSince: this.acceptingSince,
+            acknowledged: 0,
+            retiring: false,
+          },
+        }),
+      })),
+    );
+  }
+
+  async rows<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    return this.infrastructure.dataSource.query<Row[]>(sql, parameters);
+  }
+
+  async incidents(heartbeatId: string) {
+    const rows = await this.rows<{ started_at: Date; ended_at: Date | null; misses: number }>(
+      'SELECT started_at, ended_at, misses FROM incident WHERE heartbeat_id = $1 ORDER BY started_at',
+      [heartbeatId],
+    );
+    return rows.map((row) => ({
+      startedAt: row.started_at.getTime(),
+      endedAt: row.ended_at?.getTime() ?? null,
+      misses: row.misses,
+    }));
+  }
+
+  async pingCount(heartbeatId: string): Promise<number> {
+    const [row] = await this.rows<{ count: string }>('SELECT count(*) FROM ping WHERE heartbeat_id = $1', [
+      heartbeatId,
+    ]);
+    return Number(row?.count);
+  }
+
+  async eventCount(): Promise<number> {
+    let count = 0;
+    for (let partition = 0; partition < PARTITIONS; partition += 1) {
+      count += (await this.infrastructure.log.bounds('flatline.incidents.v1', partition)).end;
+    }
+    return count;
+  }
+}
+
+describe('the deadline scheduler', () => {
+  let stage: Stage;
+  beforeEach(async () => {
+    stage = await Stage.open();
+  });
+  afterEach(async () => {
+    await stage.close();
+  });
+
+  it('goes down at the second missed deadline, dated at the deadline, and recovers with the next ping', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(1, 0);
+    const pingedAt = Date.now();
+    stage.acceptingSince = pingedAt - 10_000;
+    await stage.ping(id, pingedAt);
+    await eventually(
+      async () => {
+        await stage.pulse();
+        expect(await stage.incidents(id)).toEqual([{ startedAt: pingedAt + 2_000, endedAt: null, misses: 2 }]);
+      },
+      { withinMs: 10_000, everyMs: 200 },
+    );
+    const recoveredAt = Date.now();
+    await stage.ping(id, recoveredAt);
+    await eventually(
+      async () => {
+        expect(await stage.incidents(id)).toEqual([{ startedAt: pingedAt + 2_000, endedAt: recoveredAt, misses: 2 }]);
+        expect(await stage.eventCount()).toBe(2);
+      },
+      { withinMs: 10_000 },
+    );
+  });
+
+  it('judges nothing while the watermark stands, however late it gets', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(1, 0, 1);
+    const pingedAt = Date.now() - 60_000;
+    stage.acceptingSince = pingedAt - 10_000;
+    await stage.pulse(pingedAt + 500);
+    await stage.ping(id, pingedAt);
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(1), { withinMs: 5_000 });
+    const deadline = Date.now() + 1_500;
+    while (Date.now() < deadline) {
+      expect(await stage.incidents(id)).toEqual([]);
+      await stage.pulse(pingedAt + 1_000);
+    }
+    await stage.pulse();
+    await eventually(async () => expect(await stage.incidents(id)).toHaveLength(1), { withinMs: 5_000 });
+  });
+
+  it('raises no alarm for pings that queued up while it was stopped', async () => {
+    const id = await stage.heartbeat(1, 1);
+    const start = Date.now() - 120_000;
+    stage.acceptingSince = start - 10_000;
+    for (let at = start; at <= Date.now(); at += 1_000) await stage.ping(id, at);
+    await stage.pulse();
+    await stage.startScheduler();
+    await eventually(async () => expect(await stage.pingCount(id)).toBeGreaterThanOrEqual(120), { withinMs: 10_000 });
+    expect(await stage.incidents(id)).toEqual([]);
+  });
+
+  it('tells both transitions at their true times when it was stopped during them', async () => {
+    const id = await stage.heartbeat(1, 0);
+    const start = Date.now() - 60_000;
+    stage.acceptingSince = start - 10_000;
+    await stage.ping(id, start);
+    await stage.ping(id, start + 10_000);
+    await stage.pulse(start + 10_100);
+    await stage.startScheduler();
+    await eventually(
+      async () =>
+        expect((await stage.incidents(id))[0]).toEqual({
+          startedAt: start + 2_000,
+          endedAt: start + 10_000,
+          misses: 2,
+        }),
+      { withinMs: 10_000 },
+    );
+  });
+
+  it('keeps a ping once in the history although the log holds it twice', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(60, 0);
+    const [pingId, at] = [uuidv7(), Date.now()];
+    await stage.ping(id, at, pingId);
+    await stage.ping(id, at, pingId);
+    await stage.ping(id, at + 1);
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(2), { withinMs: 5_000 });
+  });
+
+  it('finds deadlines whose timers were lost', async () => {
+    await stage.startScheduler();
+    const ids = await Promise.all(Array.from({ length: 20 }, () => stage.heartbeat(1, 0, 1)));
+    const pingedAt = Date.now();
+    stage.acceptingSince = pingedAt - 10_000;
+    for (const id of ids) await stage.ping(id, pingedAt);
+    await eventually(async () => expect(await stage.pingCount(ids.at(-1)!)).toBe(1), { withinMs: 5_000 });
+    await stage.infrastructure.timers.queue('deadlines').cancel(ids);
+    // The watermark lags and catches up, which is when a sweep is made at once.
+    await stage.pulse(pingedAt + 100);
+    await eventually(
+      async () => {
+        expect(Date.now()).toBeGreaterThan(pingedAt + 2_500);
+      },
+      { withinMs: 5_000 },
+    );
+    await stage.pulse(pingedAt + 200);
+    await stage.pulse();
+    await eventually(
+      async () => {
+        for (const id of ids) expect(await stage.incidents(id)).toHaveLength(1);
+      },
+      { withinMs: 10_000 },
+    );
+  });
+
+  it('holds back after a short absence of the ingest, and a ping within the lease is on time', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(1, 1, 1);
+    const pingedAt = Date.now();
+    stage.acceptingSince = pingedAt - 10_000;
+    await stage.ping(id, pingedAt);
+    await stage.pulse(pingedAt + 500);
+    // Restarted: away from +500 to +1500, which the deadline at +2000 touches; judged at +1500 + lease (2 s) at the earliest.
+    const back = pingedAt + 1_500;
+    await eventually(() => expect(Date.now()).toBeGreaterThan(back + 10), { withinMs: 5_000 });
+    await stage.pulse(back, { epoch: 2, acceptingSince: back });
+    await stage.ping(id, back + 1_900);
+    await eventually(() => expect(Date.now()).toBeGreaterThan(back + 2_000), { withinMs: 5_000 });
+    await stage.pulse();
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(2), { withinMs: 5_000 });
+    expect(await stage.incidents(id)).toEqual([]);
+    expect(await stage.rows('SELECT 1 FROM absence')).toHaveLength(PARTITIONS);
+  });
+
+  it('puts a record that cannot be read aside and goes on', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(60, 0);
+    const partition = shardOf(id, PARTITIONS);
+    await stage.producer.append(PINGS_TOPIC, [{ partition, key: 'x\u0000y', value: Buffer.from([0, 1, 2]) }]);
+    await stage.ping(id, Date.now());
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(1), { withinMs: 5_000 });
+    const letters = await stage.rows<{ payload: Buffer; reason: string; log_offset: string }>(
+      'SELECT payload, reason, log_offset FROM dead_letter',
+    );
+    expect(letters).toEqual([{ payload: Buffer.from([0, 1, 2]), reason: 'not JSON', log_offset: '0' }]);
+  });
+
+  it('takes a pause over that was committed before the deadline was judged, heard of or not', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(1, 0, 1);
+    const pingedAt = Date.now();
+    stage.acceptingSince = pingedAt - 10_000;
+    await stage.ping(id, pingedAt);
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(1), { withinMs: 5_000 });
+    await stage.rows(`UPDATE heartbeat SET version = 2, pause_spans = $2 WHERE id = $1`, [
+      id,
+      JSON.stringify([{ pausedAt: Date.now(), resumedAt: null }]),
+    ]);
+    await eventually(
+      async () => {
+        await stage.pulse();
+        const [row] = await stage.rows<{ status: string }>(
+          'SELECT status FROM heartbeat_runtime WHERE heartbeat_id = $1',
+          [id],
+        );
+        expect(row?.status).toBe('paused');
+      },
+      { withinMs: 10_000, everyMs: 200 },
+    );
+    expect(await stage.incidents(id)).toEqual([]);
+  });
+
+  it('arms a heartbeat anew when its definition event says the interval is shorter', async () => {
+    await stage.startScheduler();
+    const id = await stage.heartbeat(3_600, 0, 1);
+    const pingedAt = Date.now();
+    stage.acceptingSince = pingedAt - 10_000;
+    await stage.ping(id, pingedAt);
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(1), { withinMs: 5_000 });
+    await stage.rows(`UPDATE heartbeat SET version = 2, interval_secs = 1, schedule_changed_at = $2 WHERE id = $1`, [
+      id,
+      new Date(),
+    ]);
+    const eventId = uuidv7();
+    await stage.producer.append(HEARTBEATS_TOPIC, [
+      {
+        partition: shardOf(id, PARTITIONS),
+        key: id,
+        value: heartbeatDefined.encode({
+          id: eventId,
+          occurredAt: pingedAt,
+          producedAt: pingedAt,
+          key: id,
+          correlationId: eventId,
+          data: {
+            heartbeatId: id,
+            projectId: PROJECT,
+            version: 2,
+            name: 'job',
+            schedule: { kind: 'interval', intervalSecs: 1 },
+            graceSecs: 0,
+            alertAfterMisses: 1,
+            scheduleChangedAt: pingedAt,
+            pauseSpans: [],
+            tokenGeneration: 0,
+          },
+        }),
+      },
+    ]);
+    await eventually(
+      async () => {
+        await stage.pulse();
+        expect(await stage.incidents(id)).toHaveLength(1);
+      },
+      { withinMs: 10_000, everyMs: 200 },
+    );
+  });
+});

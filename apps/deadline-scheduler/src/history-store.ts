@@ -1,0 +1,93 @@
+import { enqueue } from '@flatline/persistence';
+import type { EntityManager } from 'typeorm';
+import type { Story } from './story';
+
+/** A ping as the history keeps it. */
+export interface HistoryPing {
+  readonly id: string;
+  readonly heartbeatId: string;
+  readonly receivedAt: number;
+  readonly kind: string;
+  readonly method: string | null;
+  readonly userAgent: string | null;
+  readonly body: Buffer | null;
+}
+
+/** Writes history: what was received and what came of it. Everything may be written twice and is kept once. */
+export class HistoryStore {
+  /** The log may hold a ping twice, the history not. */
+  async writePings(manager: EntityManager, pings: readonly HistoryPing[]): Promise<void> {
+    if (pings.length === 0) return;
+    await manager.query(
+      `INSERT INTO ping (heartbeat_id, received_at, id, kind, method, user_agent, body)
+       SELECT heartbeat_id, to_timestamp(received_at / 1000.0), id, kind, method, user_agent, body
+       FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+         AS u(heartbeat_id, received_at, id, kind, method, user_agent, body)
+       ON CONFLICT DO NOTHING`,
+      [
+        pings.map((ping) => ping.heartbeatId),
+        pings.map((ping) => ping.receivedAt),
+        pings.map((ping) => ping.id),
+        pings.map((ping) => ping.kind),
+        pings.map((ping) => ping.method),
+        pings.map((ping) => ping.userAgent),
+        pings.map((ping) => ping.body),
+      ],
+    );
+  }
+
+  /** Incidents, transitions and the events about them, together or not at all. */
+  async writeStory(manager: EntityManager, story: Story, now: number): Promise<void> {
+    if (story.transitions.length === 0) return;
+    const recordedAt = new Date(now);
+    await manager.query(
+      `INSERT INTO incident (id, heartbeat_id, project_id, started_at, reason, misses, recorded_at)
+       SELECT id, heartbeat_id, project_id, to_timestamp(started_at / 1000.0), reason, misses, $7
+       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::int[])
+         AS u(id, heartbeat_id, project_id, started_at, reason, misses)
+       ON CONFLICT DO NOTHING`,
+      [
+        story.starts.map((start) => start.id),
+        story.starts.map((start) => start.heartbeatId),
+        story.starts.map((start) => start.projectId),
+        story.starts.map((start) => start.incident.startedAt),
+        story.starts.map((start) => start.incident.reason),
+        story.starts.map((start) => start.incident.misses),
+        recordedAt,
+      ],
+    );
+    await manager.query(
+      `UPDATE incident AS i SET ended_at = to_timestamp(u.ended_at / 1000.0), raised_in_error = u.raised_in_error
+       FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS u(id, ended_at, raised_in_error)
+       WHERE i.id = u.id AND i.ended_at IS NULL`,
+      [
+        story.ends.map((end) => end.id),
+        story.ends.map((end) => end.endedAt),
+        story.ends.map((end) => end.raisedInError),
+      ],
+    );
+    await manager.query(
+      `INSERT INTO transition (id, heartbeat_id, incident_id, kind, occurred_at, recorded_at)
+       SELECT id, heartbeat_id, incident_id, kind, to_timestamp(occurred_at / 1000.0), $6
+       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[])
+         AS u(id, heartbeat_id, incident_id, kind, occurred_at)
+       ON CONFLICT DO NOTHING`,
+      [
+        story.transitions.map((transition) => transition.id),
+        story.transitions.map((transition) => transition.heartbeatId),
+        story.transitions.map((transition) => transition.incidentId),
+        story.transitions.map((transition) => transition.kind),
+        story.transitions.map((transition) => transition.occurredAt),
+        recordedAt,
+      ],
+    );
+    await enqueue(manager, story.events);
+  }
+
+  /** Removes everything about a deleted heartbeat. */
+  async forget(manager: EntityManager, heartbeatIds: readonly string[]): Promise<void> {
+    for (const table of ['heartbeat_runtime', 'transition', 'incident', 'ping']) {
+      await manager.query(`DELETE FROM ${table} WHERE heartbeat_id = ANY($1::uuid[])`, [heartbeatIds]);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import type { AbsenceRules } from '@flatline/domain';
+import type { Clock } from '@flatline/service-kernel';
+import type { DataSource } from 'typeorm';
+import { foldWatermark, type Folded } from './fold';
+import type { HistoryStore } from './history-store';
+import type { RuntimeStore } from './runtime-store';
+import type { SchedulerMetrics } from './scheduler-metrics';
+import type { ShardProgressStore } from './shard-progress-store';
+import { emptyStory } from './story';
+
+export interface JudgeParts {
+  readonly dataSource: DataSource;
+  readonly clock: Clock;
+  readonly runtime: RuntimeStore;
+  readonly history: HistoryStore;
+  readonly progress: ShardProgressStore;
+  readonly rules: AbsenceRules;
+  readonly metrics: SchedulerMetrics;
+  /** After the commit, never before: timers to move. */
+  readonly arm: (folded: readonly Folded[]) => void;
+}
+
+/** What became of heartbeats that were looked at. */
+export interface Verdict {
+  /** Ids whose deadline has passed by the clock while the watermark is not yet there: look again when it has moved. */
+  readonly waiting: readonly string[];
+  readonly wentDown: number;
+}
+
+/**
+ * Judges silence. Timers wake and sweeps find, but only this decides, in one transaction:
+ *
+ * 1. lock the rows, so that a ping being applied is either in them or not yet behind the watermark
+ * 2. read the watermark and the absences under those locks
+ * 3. apply the newest definitions first, then judge deadlines strictly before the watermark and before now
+ * 4. write rows, incidents and events
+ */
+export class Judge {
+  constructor(private readonly parts: JudgeParts) {}
+
+  /** @param heartbeatIds of one shard */
+  async judge(
+    shard: number,
+    heartbeatIds: readonly string[],
+    options: { skipLocked?: boolean } = {},
+  ): Promise<Verdict> {
+    const { dataSource, runtime, history, progress, rules, clock, metrics, arm } = this.parts;
+    const story = emptyStory();
+    const waiting: string[] = [];
+    const folded = await dataSource.transaction(async (manager) => {
+      const locked = await runtime.lock(manager, heartbeatIds, options); // 1
+      const watermark = (await progress.watermarks(manager)).get(shard); // 2
+      if (watermark === undefined) {
+        waiting.push(...heartbeatIds);
+        return [];
+      }
+      const now = clock.now();
+      const context = { absences: await progress.absences(manager, shard, now), rules };
+      const results = [...locked.values()].map((heartbeat) => foldWatermark(heartbeat, watermark, context, story, now)); // 3
+      await runtime.write(
+        manager,
+        results.filter((result) => result.changed),
+      );
+      await history.writeStory(manager, story, now); // 4
+      for (const { heartbeatId, wakeAt } of results) {
+        if (wakeAt !== null && wakeAt < now) waiting.push(heartbeatId);
+      }
+      return results;
+    });
+    const stillWaiting = new Set(waiting);
+    arm(folded.filter((result) => !stillWaiting.has(result.heartbeatId)));
+    metrics.deadlinesJudged.inc(folded.length);
+    return { waiting, wentDown: story.starts.length };
+  }
+}

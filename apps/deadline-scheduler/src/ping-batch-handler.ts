@@ -1,0 +1,169 @@
+import { applyPulse, notePing, type Absence, type AbsenceRules, type ShardProgress } from '@flatline/domain';
+import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
+import { PINGS_TOPIC } from '@flatline/events';
+import type { Clock, Logger } from '@flatline/service-kernel';
+import type { DataSource, EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { readBatch, type Batch, type BatchEvent, type PoisonRecord } from './batch';
+import { foldSignals, type Folded } from './fold';
+import type { HistoryStore } from './history-store';
+import type { RuntimeStore } from './runtime-store';
+import type { SchedulerMetrics } from './scheduler-metrics';
+import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
+import { emptyStory } from './story';
+
+export interface PingBatchParts {
+  readonly dataSource: DataSource;
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly runtime: RuntimeStore;
+  readonly history: HistoryStore;
+  readonly progress: ShardProgressStore;
+  readonly rules: AbsenceRules;
+  readonly metrics: SchedulerMetrics;
+  /** After the commit, never before: timers to move. */
+  readonly arm: (folded: readonly Folded[]) => void;
+  /** After the commit: the watermark of a shard is now this. */
+  readonly watermarkMoved: (shard: number, watermark: number) => void;
+}
+
+/** What this process knows of a shard it reads; always what was committed last. */
+interface KnownShard {
+  readonly position: ShardPosition;
+  readonly absences: readonly Absence[];
+}
+
+interface Advance {
+  readonly progress: ShardProgress;
+  readonly absences: readonly Absence[];
+  readonly missingRecords: number;
+}
+
+/**
+ * Applies a batch of pings and pulses of one shard in one transaction, exactly once:
+ *
+ * 1. lock the runtime rows of the batch in the order of their ids, with their newest definitions
+ * 2. fold the pings through the deadline rule
+ * 3. write rows, history, incidents and events
+ * 4. let the pulses move the watermark, and note absences
+ * 5. move the position from where it is expected; when it is not there, everything is rolled back
+ *
+ * Only after the commit are timers moved. A crash anywhere, a rebalance or a zombie changes nothing twice.
+ */
+export class PingBatchHandler implements PartitionHandler {
+  private readonly shards = new Map<number, KnownShard>();
+
+  constructor(private readonly parts: PingBatchParts) {}
+
+  async position(shard: number): Promise<number> {
+    const { dataSource, log, progress, clock } = this.parts;
+    const { start } = await log.bounds(PINGS_TOPIC, shard);
+    const position = await progress.read(dataSource.manager, shard, { identity: log.identity(), start }, clock.now());
+    const absences = await progress.absences(dataSource.manager, shard, clock.now());
+    this.shards.set(shard, { position, absences });
+    return position.nextOffset;
+  }
+
+  async handle(shard: number, records: readonly LogRecord[]): Promise<void> {
+    const { dataSource, progress, clock, arm, watermarkMoved, metrics } = this.parts;
+    const known = this.shards.get(shard);
+    const first = records[0];
+    const last = records.at(-1);
+    if (!first || !last) return;
+    if (known?.position.nextOffset !== first.offset) throw new PositionMoved();
+
+    const batch = readBatch(records);
+    const advance = advanceProgress(known.position.progress, batch.events);
+    const next: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
+    const folded = await dataSource.transaction((manager) => this.apply(manager, shard, batch, advance, known, next));
+
+    const absences =
+      advance.absences.length > 0 ? await progress.absences(dataSource.manager, shard, clock.now()) : known.absences;
+    this.shards.set(shard, { position: next, absences });
+    metrics.pingsApplied.inc(batch.pings.length);
+    metrics.deadLetters.inc(batch.poison.length);
+    this.reportMissing(shard, advance.missingRecords);
+    arm(folded);
+    if (next.progress.watermark !== null) watermarkMoved(shard, next.progress.watermark);
+  }
+
+  revoked(shard: number): Promise<void> {
+    this.shards.delete(shard);
+    return Promise.resolve();
+  }
+
+  private async apply(
+    manager: EntityManager,
+    shard: number,
+    batch: Batch,
+    advance: Advance,
+    known: KnownShard,
+    next: ShardPosition,
+  ): Promise<Folded[]> {
+    const { runtime, history, progress, rules, clock } = this.parts;
+    const now = clock.now();
+    const folded: Folded[] = [];
+    if (batch.signals.size > 0) {
+      const locked = await runtime.lock(manager, [...batch.signals.keys()]); // 1
+      const story = emptyStory();
+      const context = { absences: [...known.absences, ...advance.absences], rules };
+      for (const [heartbeatId, heartbeat] of locked) {
+        folded.push(foldSignals(heartbeat, batch.signals.get(heartbeatId) ?? [], context, story, now)); // 2
+      }
+      await runtime.write(manager, folded); // 3
+      await history.writePings(
+        manager,
+        batch.pings.filter((ping) => locked.has(ping.heartbeatId)),
+      );
+      await history.writeStory(manager, story, now);
+    }
+    await this.bury(manager, batch.poison, now);
+    await progress.addAbsences(manager, shard, advance.absences); // 4
+    if (!(await progress.move(manager, shard, known.position.nextOffset, next, now))) throw new PositionMoved(); // 5
+    return folded;
+  }
+
+  private async bury(manager: EntityManager, poison: readonly PoisonRecord[], now: number): Promise<void> {
+    for (const { record, reason } of poison) {
+      await manager.query(
+        `INSERT INTO dead_letter (id, source, topic, partition, log_offset, key, payload, reason, created_at)
+         VALUES ($1, 'log', $2, $3, $4, $5, $6, $7, $8)`,
+        [
+          uuidv7(),
+          record.topic,
+          record.partition,
+          record.offset,
+          record.key.replaceAll('\u0000', ''),
+          record.value,
+          reason,
+          new Date(now),
+        ],
+      );
+    }
+  }
+
+  private reportMissing(shard: number, count: number): void {
+    if (count === 0) return;
+    this.parts.metrics.recordsMissing.inc(count);
+    this.parts.logger.error({ shard, count }, 'pings that were acknowledged are not in the event log: data was lost');
+  }
+}
+
+/** Lets the records of a batch move the progress of a shard, in the order of the log. */
+function advanceProgress(before: ShardProgress, events: readonly BatchEvent[]): Advance {
+  let progress = before;
+  const absences: Absence[] = [];
+  let missingRecords = 0;
+  for (const event of events) {
+    if (event.kind === 'ping') {
+      progress = notePing(progress, event.ping);
+      continue;
+    }
+    const result = applyPulse(progress, event.pulse, event.appendedAt);
+    progress = result.progress;
+    absences.push(...result.absences);
+    missingRecords += result.missingRecords;
+  }
+  return { progress, absences, missingRecords };
+}

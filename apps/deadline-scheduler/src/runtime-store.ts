@@ -1,0 +1,158 @@
+import type { HeartbeatDefinition, RuntimeState } from '@flatline/domain';
+import { shardOf } from '@flatline/domain';
+import {
+  definitionFromRow,
+  type HeartbeatRow,
+  runtimeColumns,
+  type RuntimeRow,
+  stateFromRow,
+} from '@flatline/persistence';
+import type { EntityManager } from 'typeorm';
+
+/** A heartbeat whose runtime row is locked by the transaction in hand. */
+export interface LockedHeartbeat {
+  readonly definition: HeartbeatDefinition;
+  readonly state: RuntimeState;
+  /** What its timer is armed for. */
+  readonly wakeAt: number | null;
+}
+
+export interface RuntimeUpdate {
+  readonly heartbeatId: string;
+  readonly state: RuntimeState;
+  readonly wakeAt: number | null;
+}
+
+const instant = (column: string): string => `to_timestamp(u.${column} / 1000.0)`;
+
+/** Reads and writes `heartbeat_runtime`, always many rows at a time and always in the order of their ids. */
+export class RuntimeStore {
+  constructor(private readonly partitions: number) {}
+
+  /**
+   * Locks the rows of heartbeats, creating those that are missing, and reads their newest definitions under the lock.
+   * Deleted and unknown heartbeats are left out. With `skipLocked`, rows somebody else holds are left out too.
+   */
+  async lock(
+    manager: EntityManager,
+    heartbeatIds: readonly string[],
+    { skipLocked = false } = {},
+  ): Promise<Map<string, LockedHeartbeat>> {
+    const rows = await this.selectForUpdate(manager, heartbeatIds, skipLocked);
+    const definitions = await this.definitions(manager, heartbeatIds);
+    if (!skipLocked) {
+      const found = new Set(rows.map((row) => row.heartbeat_id));
+      const missing = [...definitions.keys()].filter((id) => !found.has(id));
+      if (missing.length > 0) {
+        await this.create(manager, missing, definitions);
+        rows.push(...(await this.selectForUpdate(manager, missing, false)));
+      }
+    }
+    const locked = new Map<string, LockedHeartbeat>();
+    for (const row of rows) {
+      const definition = definitions.get(row.heartbeat_id);
+      if (!definition) continue;
+      locked.set(row.heartbeat_id, {
+        definition,
+        state: stateFromRow(row),
+        wakeAt: row.wake_at?.getTime() ?? null,
+      });
+    }
+    return locked;
+  }
+
+  /** Writes rows back; one statement. `wake_at` changes rarely, and while it does not the update stays in place. */
+  async write(manager: EntityManager, updates: readonly RuntimeUpdate[]): Promise<void> {
+    if (updates.length === 0) return;
+    const column = <Value>(read: (update: RuntimeUpdate) => Value): Value[] => updates.map(read);
+    await manager.query(
+      `UPDATE heartbeat_runtime AS r SET
+         definition_version = u.definition_version, schedule_changed_at = ${instant('schedule_changed_at')},
+         status = u.status, baseline_at = ${instant('baseline_at')}, last_ping_at = ${instant('last_ping_at')},
+         last_signal_at = ${instant('last_signal_at')}, last_signal_id = u.last_signal_id, misses = u.misses,
+         unknowns = u.unknowns, next_expected_at = ${instant('next_expected_at')}, wake_at = ${instant('wake_at')},
+         incident_started_at = ${instant('incident_started_at')}, incident_reason = u.incident_reason,
+         incident_misses = u.incident_misses
+       FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                   $8::uuid[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::int[])
+         AS u(heartbeat_id, definition_version, schedule_changed_at, status, baseline_at, last_ping_at, last_signal_at,
+              last_signal_id, misses, unknowns, next_expected_at, wake_at, incident_started_at, incident_reason,
+              incident_misses)
+       WHERE r.heartbeat_id = u.heartbeat_id`,
+      [
+        column((update) => update.heartbeatId),
+        column(({ state }) => state.definitionVersion),
+        column(({ state }) => state.scheduleChangedAt),
+        column(({ state }) => state.status),
+        column(({ state }) => state.baselineAt),
+        column(({ state }) => state.lastPingAt),
+        column(({ state }) => state.lastSignal?.receivedAt ?? null),
+        column(({ state }) => state.lastSignal?.id ?? null),
+        column(({ state }) => state.misses),
+        column(({ state }) => state.unknowns),
+        column(({ state }) => state.nextExpectedAt),
+        column((update) => update.wakeAt),
+        column(({ state }) => state.incident?.startedAt ?? null),
+        column(({ state }) => state.incident?.reason ?? null),
+        column(({ state }) => state.incident?.misses ?? null),
+      ],
+    );
+  }
+
+  /** One page of the heartbeats of a shard whose timer should have woken before the watermark, oldest first. */
+  async overdue(
+    manager: EntityManager,
+    shard: number,
+    watermark: number,
+    after: { readonly wakeAt: Date; readonly heartbeatId: string } | null,
+    limit: number,
+  ): Promise<{ heartbeatId: string; wakeAt: Date }[]> {
+    const rows = await manager.query<{ heartbeat_id: string; wake_at: Date }[]>(
+      `SELECT heartbeat_id, wake_at FROM heartbeat_runtime
+       WHERE shard = $1 AND wake_at < $2 AND ($3::timestamptz IS NULL OR (wake_at, heartbeat_id) > ($3, $4::uuid))
+       ORDER BY wake_at, heartbeat_id LIMIT $5`,
+      [shard, new Date(watermark), after?.wakeAt ?? null, after?.heartbeatId ?? null, limit],
+    );
+    return rows.map((row) => ({ heartbeatId: row.heartbeat_id, wakeAt: row.wake_at }));
+  }
+
+  private selectForUpdate(
+    manager: EntityManager,
+    heartbeatIds: readonly string[],
+    skipLocked: boolean,
+  ): Promise<RuntimeRow[]> {
+    return manager.query<RuntimeRow[]>(
+      `SELECT ${runtimeColumns('r')} FROM heartbeat_runtime r WHERE heartbeat_id = ANY($1::uuid[])
+       ORDER BY heartbeat_id FOR UPDATE ${skipLocked ? 'SKIP LOCKED' : ''}`,
+      [heartbeatIds],
+    );
+  }
+
+  private async definitions(
+    manager: EntityManager,
+    heartbeatIds: readonly string[],
+  ): Promise<Map<string, HeartbeatDefinition>> {
+    const rows = await manager.query<HeartbeatRow[]>(
+      `SELECT id, project_id, name, version, interval_secs, schedule, timezone, grace_secs, alert_after_misses,
+              schedule_changed_at, pause_spans, token_generation, deleted_at
+       FROM heartbeat WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL`,
+      [heartbeatIds],
+    );
+    return new Map(rows.map((row) => [row.id, definitionFromRow(row)]));
+  }
+
+  private async create(
+    manager: EntityManager,
+    heartbeatIds: readonly string[],
+    definitions: ReadonlyMap<string, HeartbeatDefinition>,
+  ): Promise<void> {
+    const ids = [...heartbeatIds].sort();
+    await manager.query(
+      `INSERT INTO heartbeat_runtime (heartbeat_id, shard, definition_version, schedule_changed_at, status)
+       SELECT id, shard, 0, to_timestamp(changed_at / 1000.0), 'new'
+       FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS u(id, shard, changed_at)
+       ON CONFLICT DO NOTHING`,
+      [ids, ids.map((id) => shardOf(id, this.partitions)), ids.map((id) => definitions.get(id)!.scheduleChangedAt)],
+    );
+  }
+}

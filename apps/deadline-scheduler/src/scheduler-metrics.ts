@@ -1,0 +1,36 @@
+import type { Metrics } from '@flatline/service-kernel';
+
+/** What a deadline scheduler counts. */
+export class SchedulerMetrics {
+  readonly pingsApplied;
+  readonly deadlinesJudged;
+  readonly deadLetters;
+  readonly recordsMissing;
+  readonly watermarkLag;
+
+  /** @param lagByShard seconds, asked whenever the metrics are read */
+  constructor(metrics: Metrics, lagByShard: () => ReadonlyMap<number, number>) {
+    this.pingsApplied = metrics.counter({
+      name: 'flatline_pings_applied_total',
+      help: 'Pings applied to the state of their heartbeats and written to the history.',
+    });
+    this.deadlinesJudged = metrics.counter({
+      name: 'flatline_deadlines_judged_total',
+      help: 'Heartbeats looked at because a timer woke or a sweep found them.',
+    });
+    this.deadLetters = metrics.counter({
+      name: 'flatline_dead_letters_total',
+      help: 'Records of the event log that could not be read and were put aside.',
+    });
+    this.recordsMissing = metrics.counter({
+      name: 'flatline_log_records_missing_total',
+      help: 'Pings that were acknowledged and are not in the event log. Above 0: the log lost data.',
+    });
+    this.watermarkLag = metrics.gauge({
+      name: 'flatline_watermark_lag_seconds',
+      help: 'How far the watermark of a shard is behind the clock.',
+      labels: ['shard'],
+      collect: (gauge) => lagByShard().forEach((seconds, shard) => gauge.set({ shard: String(shard) }, seconds)),
+    });
+  }
+}

@@ -1,0 +1,98 @@
+import type { Clock, Logger } from '@flatline/service-kernel';
+import type { DataSource } from 'typeorm';
+import type { Judge } from './judge';
+import type { RuntimeStore } from './runtime-store';
+import type { ShardProgressStore } from './shard-progress-store';
+
+export interface SweepParts {
+  readonly dataSource: DataSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly judge: Judge;
+  readonly runtime: RuntimeStore;
+  readonly progress: ShardProgressStore;
+}
+
+const EVERY_MS = 30_000;
+/** While the timers are known to fail, the sweep stands in for them. */
+const EVERY_WITHOUT_TIMERS_MS = 1_000;
+const WITHOUT_TIMERS_FOR_MS = 60_000;
+const PAGE_ROWS = 500;
+/** A watermark this far behind the clock is lagging; when it has caught up, a sweep follows at once. */
+const LAGGING_MS = 1_000;
+
+/**
+ * Finds what the timers forgot: every row whose timer should have woken before the watermark, page by page without a
+ * cap, judged in Postgres and armed anew. It needs neither Redis nor BullMQ, so whatever happens to the timers costs at
+ * most one sweep.
+ */
+export class Sweep {
+  private readonly lagging = new Map<number, boolean>();
+  private readonly sweeping = new Map<number, Promise<void>>();
+  private timer: NodeJS.Timeout | undefined;
+  private lastSweepAt = -Infinity;
+  private timersFailedAt = -Infinity;
+  private stopped = false;
+
+  constructor(private readonly parts: SweepParts) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.sweepIfDue(), EVERY_WITHOUT_TIMERS_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await Promise.all(this.sweeping.values());
+  }
+
+  noteTimersFailed(): void {
+    this.timersFailedAt = this.parts.clock.monotonic();
+  }
+
+  /** Called with every new watermark; sweeps a shard that has caught up after lagging, and one that is new to us. */
+  watermarkMoved(shard: number, watermark: number): void {
+    const wasLagging = this.lagging.get(shard) ?? true;
+    const isLagging = this.parts.clock.now() - watermark > LAGGING_MS;
+    this.lagging.set(shard, isLagging);
+    if (wasLagging && !isLagging) void this.sweepShard(shard, watermark);
+  }
+
+  /** Sweeps one shard; a second call meanwhile joins the first. Never rejects. */
+  sweepShard(shard: number, watermark: number): Promise<void> {
+    const running = this.sweeping.get(shard);
+    if (running) return running;
+    const sweep = this.sweepPages(shard, watermark)
+      .catch((error: unknown) => {
+        if (!this.stopped) this.parts.logger.warn({ err: error, shard }, 'a sweep failed; the next one tries again');
+      })
+      .finally(() => this.sweeping.delete(shard));
+    this.sweeping.set(shard, sweep);
+    return sweep;
+  }
+
+  private async sweepIfDue(): Promise<void> {
+    const now = this.parts.clock.monotonic();
+    const timersFail = now - this.timersFailedAt < WITHOUT_TIMERS_FOR_MS;
+    if (now - this.lastSweepAt < (timersFail ? EVERY_WITHOUT_TIMERS_MS : EVERY_MS)) return;
+    this.lastSweepAt = now;
+    try {
+      const watermarks = await this.parts.progress.watermarks(this.parts.dataSource.manager);
+      for (const [shard, watermark] of watermarks) await this.sweepShard(shard, watermark);
+    } catch (error) {
+      this.parts.logger.warn({ err: error }, 'a sweep failed; the next one tries again');
+    }
+  }
+
+  private async sweepPages(shard: number, watermark: number): Promise<void> {
+    const { dataSource, judge, runtime } = this.parts;
+    let last: { wakeAt: Date; heartbeatId: string } | null = null;
+    while (!this.stopped) {
+      const page = await runtime.overdue(dataSource.manager, shard, watermark, last, PAGE_ROWS);
+      if (page.length === 0) return;
+      const ids = page.map((row) => row.heartbeatId).sort();
+      await judge.judge(shard, ids, { skipLocked: true });
+      last = page.at(-1) ?? null;
+    }
+  }
+}

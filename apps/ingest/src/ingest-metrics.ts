@@ -1,0 +1,25 @@
+import type { Metrics } from '@flatline/service-kernel';
+
+/** What an ingest counts; it logs nothing per ping. */
+export class IngestMetrics {
+  readonly accepted;
+  readonly refused;
+  readonly appendSeconds;
+
+  constructor(metrics: Metrics) {
+    this.accepted = metrics.counter({
+      name: 'flatline_pings_accepted_total',
+      help: 'Pings acknowledged after they were durable in the event log.',
+    });
+    this.refused = metrics.counter({
+      name: 'flatline_pings_refused_total',
+      help: 'Pings with a valid token answered with 503, by reason.',
+      labels: ['reason'],
+    });
+    this.appendSeconds = metrics.histogram({
+      name: 'flatline_ping_append_seconds',
+      help: 'Time an append of a batch of pings to the event log took.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 4],
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { EVENT_LOG, type EventLog } from '@flatline/event-log';
+import { DefinitionNotices } from '@flatline/persistence';
+import { CLOCK, type Clock, CONFIG, type FlatlineConfig, LOGGER, type Logger, Metrics } from '@flatline/service-kernel';
+import { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { IngestDirectory } from './ingest-directory';
+import { IngestMetrics } from './ingest-metrics';
+import { IngestService } from './ingest.service';
+import { PingAppender } from './ping-appender';
+
+export interface IngestOptions {
+  /**
+   * The identity of this ingest where nobody else can have it (embedded: whoever holds the lock of the data
+   * directory). A restart under it waits for no lease. Unset: an identity of this process alone.
+   */
+  readonly exclusiveId?: string;
+  /** Another process has taken the exclusive identity over; this one must end. */
+  readonly onFenced: () => void;
+}
+
+/**
+ * Answers ping URLs.
+ *
+ * Needs, from the kernel module's infrastructure: DataSource, DefinitionNotices, EVENT_LOG.
+ */
+@Module({})
+export class IngestModule {
+  static forRoot(options: IngestOptions): DynamicModule {
+    const providers: Provider[] = [
+      IngestService,
+      {
+        provide: IngestDirectory,
+        inject: [DataSource, DefinitionNotices],
+        useFactory: async (dataSource: DataSource, notices: DefinitionNotices) => {
+          const directory = new IngestDirectory(dataSource);
+          await notices.subscribe(directory);
+          return directory;
+        },
+      },
+      {
+        provide: PingAppender,
+        inject: [CONFIG, CLOCK, LOGGER, Metrics, EVENT_LOG],
+        useFactory: async (config: FlatlineConfig, clock: Clock, logger: Logger, metrics: Metrics, log: EventLog) =>
+          new PingAppender({
+            producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
+            ingestId: options.exclusiveId ?? `ingest-${uuidv7()}`,
+            partitions: config.PING_PARTITIONS,
+            leaseMs: config.INGEST_LEASE_SECONDS * 1000,
+            clock,
+            logger,
+            metrics: new IngestMetrics(metrics),
+            onFenced: options.onFenced,
+          }),
+      },
+    ];
+    return { module: IngestModule, providers };
+  }
+}

@@ -1,0 +1,2 @@
+export { openInfrastructure, type Infrastructure } from './open-infrastructure';
+export { runService } from './run-service';
