@@ -111,7 +111,8 @@ export class LogMaintenance {
         await connection.query('SELECT flatline_log.open_segment($1)', [topicId]);
         this.logger.info({ topicId }, 'a segment of the event log was sealed');
       }
-      for (const [segmentId] of await connection.query(SEGMENTS_TO_DROP)) await this.drop(connection, Number(segmentId));
+      for (const [segmentId] of await connection.query(SEGMENTS_TO_DROP))
+        await this.drop(connection, Number(segmentId));
     } finally {
       await connection.close();
     }

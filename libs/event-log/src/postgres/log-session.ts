@@ -161,5 +161,9 @@ function decode(payload: string): [number, number[]][] {
 
 /** A 64-bit advisory lock key from names, as text; other users of advisory locks are told apart by 64 bits of SHA-256. */
 export function lockKey(...names: (string | number)[]): string {
-  return createHash('sha256').update(JSON.stringify(['flatline_log', ...names])).digest().readBigInt64BE(0).toString();
+  return createHash('sha256')
+    .update(JSON.stringify(['flatline_log', ...names]))
+    .digest()
+    .readBigInt64BE(0)
+    .toString();
 }

@@ -35,11 +35,8 @@ describe('appends on Postgres when something breaks', () => {
     return opened;
   }
 
-  const append = (producer: LogProducer, ...texts: string[]): Promise<unknown> =>
-    producer.append(
-      TOPIC,
-      texts.map((text) => ({ partition: 0, key: text, value: Buffer.from(text) })),
-    );
+  const append = (producer: LogProducer, text: string, partition = 0): Promise<unknown> =>
+    producer.append(TOPIC, [{ partition, key: text, value: Buffer.from(text) }]);
 
   /** All of partition 0, by a reader of its own. */
   async function stored(): Promise<string[]> {
@@ -63,7 +60,7 @@ describe('appends on Postgres when something breaks', () => {
 
   async function producerBackends(): Promise<number[]> {
     const { rows } = await admin.query<{ pid: number }>(
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ ' e[0-9]+ s[0-9]+$'`,
+      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'flatline-log producer'`,
     );
     return rows.map(({ pid }) => pid);
   }
@@ -97,22 +94,39 @@ describe('appends on Postgres when something breaks', () => {
   });
 
   it('settles an append whose connection was given up while it waited, before the next one is stored', async () => {
-    const impatient = await openLog(database.url, 700);
+    const impatient = await openLog(database.url, 1_500);
     const producer = await impatient.producer();
     await append(producer, 'before');
     await admin.query('BEGIN');
     await admin.query('SELECT 1 FROM flatline_log.log_partition WHERE partition = 0 FOR UPDATE');
     expect((await timed(append(producer, 'waiting'))).error).toBeInstanceOf(AppendUnresolved);
-    const next = append(producer, 'next');
+    let isStored = false;
+    const next = append(producer, 'next', 1).then(() => (isStored = true));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(isStored).toBe(false); // what came before it is not settled yet
     await admin.query('COMMIT');
     await next;
-    const once = await stored();
-    expect([
-      ['before', 'next'],
-      ['before', 'waiting', 'next'],
-    ]).toContainEqual(once);
+    const settled = await stored();
+    await new Promise((resolve) => setTimeout(resolve, 300));
     await append(producer, 'last');
-    await expect(stored()).resolves.toEqual([...once, 'last']);
+    await expect(stored()).resolves.toEqual([...settled, 'last']);
+  });
+
+  it('calls an append unresolved when the server shuts its session down in the middle of it', async () => {
+    const producer = await log.producer();
+    await append(producer, 'before');
+    await admin.query('BEGIN');
+    await admin.query('SELECT 1 FROM flatline_log.log_partition WHERE partition = 0 FOR UPDATE');
+    const cut = timed(append(producer, 'cut'));
+    await eventually(async () => {
+      const { rows } = await admin.query('SELECT 1 FROM pg_locks WHERE NOT granted');
+      expect(rows).toHaveLength(1);
+    });
+    await admin.query('SELECT pg_terminate_backend(p) FROM unnest($1::int[]) AS p', [await producerBackends()]);
+    expect((await cut).error).toBeInstanceOf(AppendUnresolved);
+    await admin.query('COMMIT');
+    await append(producer, 'after');
+    await expect(stored()).resolves.toEqual(['before', 'after']);
   });
 
   it('ends as a clear refusal when a lock keeps it waiting', async () => {
@@ -151,6 +165,7 @@ describe('appends on Postgres when something breaks', () => {
     proxy.refuse = true;
     proxy.cut();
     await eventually(async () => expect(await producerBackends()).toEqual([]));
+    await timed(append(producer, 'never')); // may still have gone into the connection that was cut
     for (let round = 0; round < 3; round++) {
       const { error, ms } = await timed(append(producer, 'never'));
       expect(error).toBeInstanceOf(AppendRejected);

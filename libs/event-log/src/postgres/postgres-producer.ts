@@ -35,8 +35,6 @@ const PREPARE = `SET lock_timeout = '2500ms';
  */
 export class PostgresProducer implements LogProducer {
   private connection: Connection | null = null;
-  /** Tells the server's sessions of this producer from all others. */
-  private readonly instance = randomUUID().slice(0, 18);
   /** Counts attempts to connect, answered or not, so that a raise that arrives late never undoes a later one. */
   private session = 0;
   private running: Promise<unknown> | null = null;
@@ -158,23 +156,16 @@ export class PostgresProducer implements LogProducer {
   /** The connection to append on, having settled whatever an earlier one left open. */
   private async connect(left: () => number): Promise<Connection> {
     if (this.connection && !this.connection.lost) return this.connection;
-    const previous = this.applicationName();
     this.session += 1;
     let connection: Connection | undefined;
     try {
       connection = await Connection.open({
         url: this.dependencies.url,
-        applicationName: this.applicationName(),
+        applicationName: 'flatline-log producer',
         timeoutMs: left(),
       });
       await connection.query(PREPARE, [], left());
-      // 1. Hurry the old session along, if the server still has it: it may wait for a lock.
-      await connection.query(
-        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
-        [previous],
-        left(),
-      );
-      // 2. Shut it out. The update waits for the share lock of an append that is still being decided.
+      // Shuts the old session out. Waits for the share lock of an append that is still being decided.
       if (await this.raiseSession(connection, left)) return (this.connection = connection);
     } catch (error) {
       connection?.destroy();
@@ -211,12 +202,11 @@ export class PostgresProducer implements LogProducer {
     throw new AppendRejected("the producer's identity was swept; it takes a new one", { cause });
   }
 
-  private applicationName(): string {
-    return `flatline-log ${this.instance} e${this.epoch} s${this.session}`;
-  }
-
   private warn(error: unknown, message: string): void {
-    this.dependencies.logger.warn({ err: error, producer: this.exclusiveId ?? 'anonymous', epoch: this.epoch }, message);
+    this.dependencies.logger.warn(
+      { err: error, producer: this.exclusiveId ?? 'anonymous', epoch: this.epoch },
+      message,
+    );
   }
 }
 
