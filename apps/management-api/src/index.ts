@@ -1,1 +1,3 @@
-export {};
+export * from './auth/api-key';
+export * from './auth/ensure-bootstrap-key';
+export * from './management-api.module';

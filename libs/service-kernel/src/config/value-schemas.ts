@@ -53,7 +53,7 @@ export const emailList = commaList().refine(
 export const pingTokenKeyring = commaList()
   .transform((entries) => entries.map(parsePingTokenKey))
   .refine(
-    (keys): keys is Buffer[] => keys.length > 0 && keys.every((key) => key !== null),
+    (keys): keys is [Buffer, ...Buffer[]] => keys.length > 0 && keys.every((key) => key !== null),
     'must be one or more keys of at least 32 bytes in base64url, base64 or hex, separated by commas',
   );
 

@@ -1,0 +1,161 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type HeartbeatDefinition, openPause } from '@flatline/domain';
+import { announceDefinition, DefinitionNotices, enqueue } from '@flatline/persistence';
+import {
+  type Clock,
+  CLOCK,
+  CONFIG,
+  type FlatlineConfig,
+  Problem,
+  publicBaseUrl,
+  requireVariable,
+} from '@flatline/service-kernel';
+import { DataSource, type EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { cursorOf, type ListPage, type Position } from '../requests/page';
+import { changeDefinition, type DefinitionChange } from './definition-change';
+import { definedEvent, deletedEvent } from './heartbeat-events';
+import type { CreateHeartbeat, HeartbeatList, HeartbeatView } from './heartbeat-schemas';
+import { HeartbeatStore } from './heartbeat-store';
+import { type StoredHeartbeat, type ViewContext, viewOf } from './heartbeat-view';
+
+/** Rows read and turned into views in one go; between two goes the process does other things, such as taking pings. */
+const LIST_CHUNK = 500;
+/** Page size when a cursor is given without a limit. */
+const PAGE_DEFAULT = 100;
+/** How long an answer waits until this process has heard of the change as everybody who answers pings does. */
+const ECHO_MS = 500;
+
+/** What people can do with heartbeats. Every change is one transaction with the event that tells of it. */
+@Injectable()
+export class HeartbeatsService {
+  private readonly context: ViewContext;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: FlatlineConfig,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly dataSource: DataSource,
+    private readonly notices: DefinitionNotices,
+    private readonly store: HeartbeatStore,
+  ) {
+    this.context = { keyring: requireVariable(config, 'PING_TOKEN_KEYS'), baseUrl: publicBaseUrl(config) };
+  }
+
+  /** @throws Problem 402 when the project has all the heartbeats it may have */
+  async create(projectId: string, input: CreateHeartbeat): Promise<HeartbeatView> {
+    const now = this.clock.now();
+    const definition: HeartbeatDefinition = {
+      heartbeatId: uuidv7({ msecs: now }),
+      projectId,
+      version: 1,
+      name: input.name,
+      schedule: { kind: 'interval', intervalSecs: input.interval_secs },
+      graceSecs: input.grace_secs,
+      alertAfterMisses: input.alert_after_misses,
+      scheduleChangedAt: now,
+      pauseSpans: [],
+      tokenGeneration: 0,
+    };
+    await this.dataSource.transaction(async (manager) => {
+      await this.refuseOverQuota(manager, projectId);
+      await this.store.insert(manager, definition, now);
+      await enqueue(manager, [definedEvent(definition, now)]);
+    });
+    return this.view({ definition, state: null, createdAt: now, updatedAt: now });
+  }
+
+  /** @throws Problem 404 */
+  async get(projectId: string, id: string): Promise<HeartbeatView> {
+    return this.view(found(await this.store.find(projectId, id)));
+  }
+
+  /** Makes sure that a heartbeat is there and the project's. @throws Problem 404 */
+  async assertExists(projectId: string, id: string): Promise<void> {
+    found(await this.store.find(projectId, id));
+  }
+
+  async list(projectId: string, page: ListPage): Promise<HeartbeatList> {
+    const wanted = page.limit ?? (page.cursor ? PAGE_DEFAULT : Infinity);
+    const heartbeats: HeartbeatView[] = [];
+    let after: Position | undefined = page.cursor;
+    for (;;) {
+      const missing = wanted - heartbeats.length;
+      const chunk = await this.store.list(projectId, after, Math.min(LIST_CHUNK, missing) + 1);
+      const more = chunk.length > Math.min(LIST_CHUNK, missing);
+      const taken = more ? chunk.slice(0, -1) : chunk;
+      heartbeats.push(...taken.map((each) => this.view(each)));
+      const last = taken.at(-1);
+      if (!more || !last) return { heartbeats, next_cursor: null };
+      after = { at: last.createdAt, id: last.definition.heartbeatId };
+      if (heartbeats.length >= wanted) return { heartbeats, next_cursor: cursorOf(after) };
+    }
+  }
+
+  /** Changes what is named and leaves the rest; naming what is so already changes nothing. @throws Problem 404 */
+  async change(projectId: string, id: string, change: DefinitionChange): Promise<HeartbeatView> {
+    const { stored, announced } = await this.dataSource.transaction(async (manager) => {
+      const before = found(await this.store.findForUpdate(manager, projectId, id));
+      const now = this.clock.now();
+      const definition = changeDefinition(before.definition, change, now);
+      if (definition === before.definition) return { stored: before, announced: null };
+      await this.store.update(manager, definition, now);
+      await enqueue(manager, [definedEvent(definition, now)]);
+      return {
+        stored: { ...before, definition, updatedAt: now },
+        announced: await this.announce(manager, definition, { deleted: false }),
+      };
+    });
+    await announced?.heard;
+    return this.view(stored);
+  }
+
+  /** Deletes for good; the token is dead for ever. @throws Problem 404 */
+  async delete(projectId: string, id: string): Promise<void> {
+    const announced = await this.dataSource.transaction(async (manager) => {
+      const { definition } = found(await this.store.findForUpdate(manager, projectId, id));
+      const now = this.clock.now();
+      const version = definition.version + 1;
+      await this.store.bury(manager, id, version, now);
+      await enqueue(manager, [deletedEvent(definition, version, now)]);
+      return this.announce(manager, { ...definition, version }, { deleted: true });
+    });
+    await announced.heard;
+  }
+
+  /**
+   * Tells whoever answers pings, when the transaction commits. Gives what to wait for after the commit; it listens from
+   * before it, because the notice may come back sooner than the commit's own answer.
+   */
+  private async announce(
+    manager: EntityManager,
+    definition: HeartbeatDefinition,
+    { deleted }: { deleted: boolean },
+  ): Promise<{ readonly heard: Promise<void> }> {
+    const { heartbeatId, version, tokenGeneration } = definition;
+    await announceDefinition(manager, {
+      heartbeatId,
+      version,
+      paused: openPause(definition) !== undefined,
+      deleted,
+      tokenGeneration,
+    });
+    return { heard: this.notices.echoed(heartbeatId, version, ECHO_MS) };
+  }
+
+  private async refuseOverQuota(manager: EntityManager, projectId: string): Promise<void> {
+    const quota = this.config.MAX_HEARTBEATS_PER_PROJECT;
+    if (quota === undefined) return;
+    if ((await this.store.countForUpdate(manager, projectId)) >= quota) {
+      throw new Problem(402, 'heartbeat quota reached');
+    }
+  }
+
+  private view(heartbeat: StoredHeartbeat): HeartbeatView {
+    return viewOf(heartbeat, this.context);
+  }
+}
+
+function found<Found>(heartbeat: Found | null): Found {
+  if (heartbeat === null) throw Problem.notFound();
+  return heartbeat;
+}

@@ -1,0 +1,464 @@
+import { eventually, useTestDatabase } from '@flatline/test-kit';
+import { verifyPingToken } from '@flatline/domain';
+import { eventParser, heartbeatDefined, heartbeatDeleted } from '@flatline/events';
+import { v7 as uuidv7 } from 'uuid';
+import { TestServer } from './test-server';
+
+const database = useTestDatabase('management');
+const parseEvent = eventParser(heartbeatDefined, heartbeatDeleted);
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const UNKNOWN_ID = '0198c5a0-7c5e-7f8a-9d1e-0123456789ab';
+
+describe('the management API', () => {
+  let server: TestServer;
+
+  beforeAll(async () => {
+    server = await TestServer.start(database.url);
+  });
+  afterAll(async () => {
+    await server.stop();
+  });
+
+  const create = async (body: object = { name: 'nightly backup' }, key?: string) =>
+    (await server.call('POST', '/v1/heartbeats', { body, ...(key === undefined ? {} : { key }) })).json;
+
+  /** Writes what the scheduler would have written. */
+  const happened = (heartbeatId: string, row: Record<string, unknown>) => {
+    const columns = { shard: 0, definition_version: 1, status: 'up', schedule_changed_at: new Date(0), ...row };
+    const names = Object.keys(columns);
+    return server.dataSource.query(
+      `INSERT INTO heartbeat_runtime (heartbeat_id, ${names.join(', ')})
+       VALUES ($1, ${names.map((_name, index) => `$${index + 2}`).join(', ')})`,
+      [heartbeatId, ...Object.values(columns)],
+    );
+  };
+
+  const eventsOf = async (heartbeatId: string) => {
+    const rows = await server.dataSource.query<{ topic: string; payload: string }[]>(
+      'SELECT topic, payload FROM outbox WHERE key = $1 ORDER BY seq',
+      [heartbeatId],
+    );
+    return rows.map((row) => parseEvent(Buffer.from(row.payload)));
+  };
+
+  describe('heartbeats', () => {
+    it('creates one with the defaults of the contract', async () => {
+      const answer = await server.call('POST', '/v1/heartbeats', { body: { name: 'nightly backup' } });
+      expect(answer.status).toBe(201);
+      expect(answer.json).toEqual({
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        name: 'nightly backup',
+        token: expect.stringMatching(/^[A-Za-z0-9_-]{44}$/),
+        ping_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v1\/heartbeats\/[A-Za-z0-9_-]{44}\/ping$/),
+        interval_secs: 3600,
+        grace_secs: 300,
+        alert_after_misses: 2,
+        status: 'active',
+        consecutive_misses: 0,
+        last_pinged_at: null,
+        next_expected_at: null,
+        created_at: expect.stringMatching(INSTANT),
+        updated_at: expect.stringMatching(INSTANT),
+      });
+    });
+
+    it('gives a token that certifies itself', async () => {
+      const { id, token } = await create();
+      expect(verifyPingToken(token, server.kernel.config.PING_TOKEN_KEYS!)).toEqual({ heartbeatId: id, generation: 0 });
+    });
+
+    it.each([
+      { interval_secs: 1, grace_secs: 0, alert_after_misses: 1 },
+      { interval_secs: 31_622_400, grace_secs: 31_622_400, alert_after_misses: 100 },
+      { name: '😀'.repeat(200) },
+      { name: ' Ünï — 日本語 \u200d ' },
+    ])('takes %j', async (fields) => {
+      const answer = await server.call('POST', '/v1/heartbeats', { body: { name: 'x', ...fields, color: 'ignored' } });
+      expect(answer.status).toBe(201);
+      expect(answer.json).toMatchObject(fields);
+      expect(answer.json).not.toHaveProperty('color');
+      expect((await server.call('GET', `/v1/heartbeats/${answer.json.id}`)).json).toMatchObject(fields);
+    });
+
+    it('names every field that is wrong', async () => {
+      const answer = await server.call('POST', '/v1/heartbeats', { body: { interval_secs: '3600', grace_secs: null } });
+      expect(answer.status).toBe(422);
+      expect(answer.json.error).toMatch(/^name must be .*; interval_secs must be .*; grace_secs must be /);
+      expect(answer.json.errors.map((each: { field: string }) => each.field)).toEqual([
+        'name',
+        'interval_secs',
+        'grace_secs',
+      ]);
+    });
+
+    it('changes what is named and leaves the rest', async () => {
+      const { id } = await create({ name: 'a', interval_secs: 60, grace_secs: 10 });
+      const answer = await server.call('PATCH', `/v1/heartbeats/${id}`, { body: { name: 'b', alert_after_misses: 5 } });
+      expect(answer.status).toBe(200);
+      expect(answer.json).toMatchObject({ name: 'b', interval_secs: 60, grace_secs: 10, alert_after_misses: 5 });
+    });
+
+    it('tells of each version in an event, and of nothing that changes nothing', async () => {
+      const { id } = await create({ name: 'a', interval_secs: 60 });
+      await server.call('PATCH', `/v1/heartbeats/${id}`, { body: { name: 'a', interval_secs: 60, status: 'active' } });
+      await server.call('PATCH', `/v1/heartbeats/${id}`, { body: {} });
+      await server.call('PATCH', `/v1/heartbeats/${id}`, { body: { name: 'b' } });
+      await server.call('PATCH', `/v1/heartbeats/${id}`, { body: { interval_secs: 120 } });
+      await server.call('DELETE', `/v1/heartbeats/${id}`);
+      const events = await eventsOf(id);
+      expect(events.map((event) => [event.type, event.data.version])).toEqual([
+        ['heartbeat.defined', 1],
+        ['heartbeat.defined', 2],
+        ['heartbeat.defined', 3],
+        ['heartbeat.deleted', 4],
+      ]);
+      const [first, renamed, rescheduled] = events as [any, any, any];
+      expect(renamed.data.scheduleChangedAt).toBe(first.data.scheduleChangedAt);
+      expect(rescheduled.data.scheduleChangedAt).toBeGreaterThan(first.data.scheduleChangedAt);
+    });
+
+    it.each([
+      ['a path each', 'POST', '/pause', undefined, 'POST', '/resume', undefined],
+      ['PATCH of status', 'PATCH', '', { status: 'paused' }, 'PATCH', '', { status: 'active' }],
+    ])(
+      'pauses and resumes by %s',
+      async (_dialect, pauseBy, pausePath, pauseBody, resumeBy, resumePath, resumeBody) => {
+        const { id } = await create();
+        const path = `/v1/heartbeats/${id}`;
+        for (let twice = 0; twice < 2; twice += 1) {
+          const paused = await server.call(pauseBy, path + pausePath, { body: pauseBody });
+          expect([paused.status, paused.json.status]).toEqual([200, 'paused']);
+        }
+        expect((await server.call('GET', path)).json).toMatchObject({ status: 'paused', next_expected_at: null });
+        const resumed = await server.call(resumeBy, path + resumePath, { body: resumeBody });
+        expect([resumed.status, resumed.json.status]).toEqual([200, 'active']);
+        expect(await eventsOf(id)).toHaveLength(3);
+      },
+    );
+
+    it('takes pause and resume with an empty body that is labelled JSON', async () => {
+      const { id } = await create();
+      const headers = { 'content-type': 'application/json' };
+      expect((await server.call('POST', `/v1/heartbeats/${id}/pause`, { headers, body: '' })).status).toBe(200);
+      expect((await server.call('POST', `/v1/heartbeats/${id}/resume`, { headers, body: '' })).status).toBe(200);
+      expect((await server.call('DELETE', `/v1/heartbeats/${id}`, { headers })).status).toBe(204);
+    });
+
+    it('shows what happened, in the words of the contract', async () => {
+      const pingedAt = new Date('2026-01-01T00:00:00.123Z');
+      const expectedAt = new Date('2026-01-01T03:00:00.123Z');
+      const { id } = await create();
+      await happened(id, {
+        status: 'down',
+        misses: 2,
+        last_ping_at: pingedAt,
+        baseline_at: pingedAt,
+        next_expected_at: expectedAt,
+        incident_started_at: expectedAt,
+        incident_reason: 'missed',
+        incident_misses: 2,
+      });
+      expect((await server.call('GET', `/v1/heartbeats/${id}`)).json).toMatchObject({
+        status: 'failing',
+        consecutive_misses: 2,
+        last_pinged_at: '2026-01-01T00:00:00.123Z',
+        next_expected_at: '2026-01-01T03:00:00.123Z',
+      });
+    });
+
+    it('answers a pause and a resume truly before the scheduler has heard of them', async () => {
+      const pingedAt = Date.now() - 10_000;
+      const { id } = await create({ name: 'x', interval_secs: 60 });
+      await happened(id, {
+        status: 'late',
+        misses: 1,
+        last_ping_at: new Date(pingedAt),
+        baseline_at: new Date(pingedAt),
+        next_expected_at: new Date(pingedAt + 120_000),
+      });
+      const before = Date.now();
+      const paused = (await server.call('POST', `/v1/heartbeats/${id}/pause`)).json;
+      expect(paused).toMatchObject({ status: 'paused', consecutive_misses: 0, next_expected_at: null });
+      const resumed = (await server.call('POST', `/v1/heartbeats/${id}/resume`)).json;
+      expect(resumed).toMatchObject({ status: 'active', consecutive_misses: 0 });
+      expect(Date.parse(resumed.next_expected_at)).toBeGreaterThanOrEqual(before + 60_000);
+      const slower = (await server.call('PATCH', `/v1/heartbeats/${id}`, { body: { interval_secs: 600 } })).json;
+      expect(Date.parse(slower.next_expected_at)).toBeGreaterThanOrEqual(before + 600_000);
+    });
+
+    it('deletes for good', async () => {
+      const { id } = await create();
+      const answer = await server.call('DELETE', `/v1/heartbeats/${id}`);
+      expect([answer.status, answer.text]).toEqual([204, '']);
+      for (const [method, path] of [
+        ['GET', ''],
+        ['PATCH', ''],
+        ['DELETE', ''],
+        ['POST', '/pause'],
+        ['GET', '/pings'],
+        ['GET', '/incidents'],
+      ] as const) {
+        const gone = await server.call(method, `/v1/heartbeats/${id}${path}`, method === 'PATCH' ? { body: {} } : {});
+        expect([method + path, gone.status, gone.json.error]).toEqual([method + path, 404, 'not found']);
+      }
+      const list = (await server.call('GET', '/v1/heartbeats')).json.heartbeats as { id: string }[];
+      expect(list.map((each) => each.id)).not.toContain(id);
+      const [row] = await server.dataSource.query('SELECT deleted_at FROM heartbeat WHERE id = $1', [id]);
+      expect(row.deleted_at).toBeInstanceOf(Date);
+    });
+
+    it('keeps changes of one heartbeat in order, however many come at once', async () => {
+      const { id } = await create();
+      const names = Array.from({ length: 20 }, (_, index) => `name ${index}`);
+      const answers = await Promise.all(
+        names.map((name) => server.call('PATCH', `/v1/heartbeats/${id}`, { body: { name } })),
+      );
+      expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+      const events = await eventsOf(id);
+      expect(events.map((event) => event.data.version)).toEqual(Array.from({ length: 21 }, (_, index) => index + 1));
+      const last = events.at(-1)!.data as { name?: string };
+      expect((await server.call('GET', `/v1/heartbeats/${id}`)).json.name).toBe(last.name);
+    });
+  });
+
+  describe('lists', () => {
+    it('answers everything without paging, and pages of it with', async () => {
+      const { key } = await server.newProject('many');
+      await server.dataSource.query(
+        `INSERT INTO heartbeat (id, project_id, name, interval_secs, grace_secs, schedule_changed_at, created_at, updated_at)
+         SELECT gen_random_uuid(), project_id, 'job ' || n, 60, 0, now(), now() + (n / 7) * interval '1 second', now()
+         FROM generate_series(1, 1234) AS n, api_key WHERE prefix = $1`,
+        [key.slice(0, 12)],
+      );
+      const all = (await server.call('GET', '/v1/heartbeats', { key })).json;
+      expect(all.heartbeats).toHaveLength(1234);
+      expect(all.next_cursor).toBeNull();
+
+      const paged: { id: string }[] = [];
+      let next: string | null = '';
+      while (next !== null) {
+        const query: string = next === '' ? '' : `&cursor=${next}`;
+        const { json } = await server.call('GET', `/v1/heartbeats?limit=100${query}`, { key });
+        paged.push(...json.heartbeats);
+        next = json.next_cursor;
+      }
+      expect(paged.map((each) => each.id)).toEqual(all.heartbeats.map((each: { id: string }) => each.id));
+    });
+
+    it('answers 10,000 heartbeats without holding up other requests', async () => {
+      const { key } = await server.newProject('very many');
+      await server.dataSource.query(
+        `INSERT INTO heartbeat (id, project_id, name, interval_secs, grace_secs, schedule_changed_at, created_at, updated_at)
+         SELECT gen_random_uuid(), project_id, 'job ' || n, 60, 0, now(), now() + n * interval '1 ms', now()
+         FROM generate_series(1, 10000) AS n, api_key WHERE prefix = $1`,
+        [key.slice(0, 12)],
+      );
+      let answered = 0;
+      const list = server.call('GET', '/v1/heartbeats', { key }).then((answer) => {
+        expect(answer.json.heartbeats).toHaveLength(10_000);
+        return answered;
+      });
+      for (; answered < 3; answered += 1) expect((await server.call('GET', '/healthz')).status).toBe(200);
+      expect(await list).toBe(3);
+    });
+
+    it('pages through pings, newest first, also those of one millisecond', async () => {
+      const { id } = await create();
+      const pings = Array.from({ length: 25 }, (_, n) => ({
+        id: uuidv7(),
+        at: new Date(1_767_225_600_000 + (n >> 2)),
+      }));
+      for (const ping of pings) {
+        await server.dataSource.query(
+          `INSERT INTO ping (heartbeat_id, received_at, id, kind) VALUES ($1, $2, $3, 'success')`,
+          [id, ping.at, ping.id],
+        );
+      }
+      const seen: { id: string; heartbeat_id: string; pinged_at: string }[] = [];
+      let next: string | null = '';
+      while (next !== null) {
+        const query: string = next === '' ? '' : `&cursor=${next}`;
+        const { json } = await server.call('GET', `/v1/heartbeats/${id}/pings?limit=4${query}`);
+        seen.push(...json.pings);
+        next = json.next_cursor;
+      }
+      const expected = [...pings].sort((a, b) => b.at.getTime() - a.at.getTime() || (a.id < b.id ? 1 : -1));
+      expect(seen.map((each) => each.id)).toEqual(expected.map((each) => each.id));
+      expect(seen[0]).toEqual({
+        id: expected[0]!.id,
+        heartbeat_id: id,
+        pinged_at: '2026-01-01T00:00:00.006Z',
+        kind: 'success',
+      });
+      expect((await server.call('GET', `/v1/heartbeats/${id}/pings`)).json.pings).toHaveLength(25);
+    });
+
+    it('pages through incidents, newest first', async () => {
+      const { id } = await create();
+      const incident = (startedAt: string, endedAt: string | null) =>
+        server.dataSource.query(
+          `INSERT INTO incident (id, heartbeat_id, project_id, started_at, ended_at, reason, misses, recorded_at)
+           SELECT gen_random_uuid(), $1, project_id, $2, $3, 'missed', 2, now() FROM heartbeat WHERE id = $1`,
+          [id, startedAt, endedAt],
+        );
+      await incident('2026-01-01T00:00:00Z', '2026-01-01T01:00:00Z');
+      await incident('2026-01-02T00:00:00Z', null);
+      const first = (await server.call('GET', `/v1/heartbeats/${id}/incidents?limit=1`)).json;
+      expect(first.incidents).toEqual([
+        {
+          id: expect.any(String),
+          started_at: '2026-01-02T00:00:00.000Z',
+          ended_at: null,
+          reason: 'missed',
+          misses: 2,
+          raised_in_error: false,
+        },
+      ]);
+      const second = (await server.call('GET', `/v1/heartbeats/${id}/incidents?cursor=${first.next_cursor}`)).json;
+      expect(second.incidents).toMatchObject([{ ended_at: '2026-01-01T01:00:00.000Z' }]);
+      expect(second.next_cursor).toBeNull();
+    });
+  });
+
+  describe('keys and tenants', () => {
+    it('says what is wrong with a key', async () => {
+      expect((await server.call('GET', '/v1/heartbeats', { key: null })).json.error).toBe('missing authorization');
+      const wrong = await server.call('GET', '/v1/heartbeats', { key: 'flk_wrong' });
+      expect([wrong.status, wrong.json.error]).toEqual([401, 'unauthorized']);
+      expect(wrong.headers.get('www-authenticate')).toBe('Bearer');
+    });
+
+    it('takes the scheme in any case', async () => {
+      const headers = { authorization: `bearer  ${server.adminKey} ` };
+      expect((await server.call('GET', '/v1/heartbeats', { key: null, headers })).status).toBe(200);
+    });
+
+    it('keeps projects apart', async () => {
+      const alice = await create();
+      const charlie = await server.newProject('Charlie');
+      const asCharlie = { key: charlie.key };
+      expect((await server.call('GET', '/v1/heartbeats', asCharlie)).json.heartbeats).toEqual([]);
+      for (const [method, path, body] of [
+        ['GET', '', undefined],
+        ['PATCH', '', { name: 'mine now' }],
+        ['DELETE', '', undefined],
+        ['POST', '/pause', undefined],
+        ['POST', '/resume', undefined],
+        ['GET', '/pings', undefined],
+        ['GET', '/incidents', undefined],
+      ] as const) {
+        const answer = await server.call(method, `/v1/heartbeats/${alice.id}${path}`, { ...asCharlie, body });
+        const unknown = await server.call(method, `/v1/heartbeats/${UNKNOWN_ID}${path}`, { ...asCharlie, body });
+        expect([answer.status, answer.text]).toEqual([404, unknown.text]);
+      }
+      expect((await server.call('GET', `/v1/heartbeats/${alice.id}`)).json.name).toBe('nightly backup');
+    });
+
+    it('lets only the administrator of the instance make projects', async () => {
+      const { key } = await server.newProject('Bob');
+      expect((await server.call('POST', '/v1/projects', { key, body: { name: 'more' } })).status).toBe(403);
+      const answer = await server.call('POST', '/v1/projects', { body: { name: 'Dora' } });
+      expect(answer.status).toBe(201);
+      expect(answer.json).toEqual({ id: expect.any(String), name: 'Dora', api_key: expect.stringMatching(/^flk_/) });
+    });
+
+    it('lets a key for reading only read', async () => {
+      const { key, id: projectId } = await server.newProject('Readers');
+      const heartbeat = await create({ name: 'x' }, key);
+      await server.dataSource.query(`UPDATE api_key SET scope = 'read' WHERE project_id = $1`, [projectId]);
+      expect((await server.call('GET', `/v1/heartbeats/${heartbeat.id}`, { key })).status).toBe(200);
+      expect((await server.call('DELETE', `/v1/heartbeats/${heartbeat.id}`, { key })).status).toBe(403);
+      await server.dataSource.query('UPDATE api_key SET revoked_at = now() WHERE project_id = $1', [projectId]);
+      expect((await server.call('GET', `/v1/heartbeats/${heartbeat.id}`, { key })).status).toBe(401);
+    });
+
+    it('keeps no key, only its hash and its beginning', async () => {
+      const rows = await server.dataSource.query<{ prefix: string; row: string }[]>(
+        'SELECT prefix, api_key::text AS row FROM api_key',
+      );
+      expect(rows.map((each) => each.prefix)).toContain(server.adminKey.slice(0, 12));
+      expect(rows.some((each) => each.row.includes(server.adminKey))).toBe(false);
+    });
+  });
+
+  describe('channels', () => {
+    const webhook = { kind: 'webhook', name: 'ops', settings: { url: 'https://hooks.example.org/x', extra: 1 } };
+
+    it('creates a webhook and shows its signing secret once', async () => {
+      const created = await server.call('POST', '/v1/channels', { body: webhook });
+      expect(created.status).toBe(201);
+      expect(created.json).toEqual({
+        id: expect.any(String),
+        kind: 'webhook',
+        name: 'ops',
+        settings: { url: 'https://hooks.example.org/x' },
+        secret: expect.stringMatching(/^whsec_/),
+        created_at: expect.stringMatching(INSTANT),
+      });
+      const list = await server.call('GET', '/v1/channels');
+      expect(list.json.channels).toContainEqual({ ...created.json, secret: undefined });
+      expect(list.text).not.toContain('whsec_');
+    });
+
+    it('deletes a channel, once, and nobody else’s', async () => {
+      const { id } = (await server.call('POST', '/v1/channels', { body: webhook })).json;
+      const charlie = await server.newProject('Charlie');
+      expect((await server.call('DELETE', `/v1/channels/${id}`, { key: charlie.key })).status).toBe(404);
+      expect((await server.call('DELETE', `/v1/channels/${id}`)).status).toBe(204);
+      expect((await server.call('DELETE', `/v1/channels/${id}`)).status).toBe(404);
+      expect((await server.call('GET', '/v1/channels', { key: charlie.key })).json).toEqual({ channels: [] });
+    });
+
+    it.each([
+      'http://127.0.0.1:9/x',
+      'http://2130706433/',
+      'http://[::1]/',
+      'http://[::ffff:10.0.0.1]/',
+      'http://10.1.2.3/',
+      'http://169.254.169.254/latest/meta-data',
+      'http://localhost:8080/',
+      'http://api.localhost./',
+    ])('refuses the private target %s', async (url) => {
+      const answer = await server.call('POST', '/v1/channels', { body: { ...webhook, settings: { url } } });
+      expect(answer.status).toBe(422);
+      expect(answer.json.errors).toEqual([{ field: 'settings.url', message: expect.stringContaining('private') }]);
+    });
+
+    it.each([
+      [{ ...webhook, kind: 'pigeon' }, 'kind'],
+      [{ ...webhook, settings: { url: 'ftp://example.org' } }, 'settings.url'],
+      [{ ...webhook, settings: {} }, 'settings.url'],
+      [{ ...webhook, settings: 'https://example.org' }, 'settings'],
+      [{ ...webhook, name: '' }, 'name'],
+      [{ kind: 'email', name: 'x', settings: { address: 'a@example.org' } }, 'kind'],
+    ])('refuses %j', async (body, field) => {
+      const answer = await server.call('POST', '/v1/channels', { body });
+      expect(answer.status).toBe(422);
+      expect(answer.json.errors[0].field).toBe(field);
+    });
+  });
+
+  it('waits with the answer until everybody who answers pings has heard of the change', async () => {
+    const { id } = await create();
+    const startedAt = performance.now();
+    await server.call('POST', `/v1/heartbeats/${id}/pause`);
+    // Far less than the time after which it would give up waiting: the notice did come back.
+    expect(performance.now() - startedAt).toBeLessThan(400);
+  });
+
+  it('answers 503 while the database is away, and goes on when it is back', async () => {
+    const { id } = await create();
+    const admin = server.dataSource;
+    await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'flatline'`);
+    await eventually(
+      async () => {
+        const answer = await server.call('GET', `/v1/heartbeats/${id}`);
+        expect([200, 503]).toContain(answer.status);
+        expect(answer.status).toBe(200);
+      },
+      { withinMs: 5_000 },
+    );
+  });
+});
