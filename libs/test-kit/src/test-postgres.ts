@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,6 +11,10 @@ export interface TestPostgres {
   url: string;
   pid: number;
   port: number;
+  /** Stops every process of the server where it stands, as a hanging disk would. */
+  freeze(): void;
+  /** Lets a frozen server go on. */
+  thaw(): void;
   /** Stops the server and removes its data. Idempotent. */
   stop(): Promise<void>;
 }
@@ -38,6 +42,7 @@ export async function startTestPostgres(): Promise<TestPostgres> {
     const reaper = reapWithUs(postgres.pid, folder);
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
+      signalAll(postgres.pid, 'SIGCONT');
       await postgres.stop();
       reaper.release();
       rmSync(folder, { recursive: true, force: true });
@@ -46,11 +51,32 @@ export async function startTestPostgres(): Promise<TestPostgres> {
       url: postgres.url,
       pid: postgres.pid,
       port: postgres.port,
+      freeze: () => signalAll(postgres.pid, 'SIGSTOP'),
+      thaw: () => signalAll(postgres.pid, 'SIGCONT'),
       stop: () => (stopping ??= stop()),
     };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`the test Postgres did not start: ${reason}\n${lines.slice(-20).join('\n')}`, { cause: error });
+  }
+}
+
+/** Signals the server and all its children, the parent first. */
+function signalAll(pid: number, signal: NodeJS.Signals): void {
+  const isChild = (entry: string): boolean => {
+    try {
+      return readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(pid);
+    } catch {
+      return false; // it has ended meanwhile
+    }
+  };
+  const children = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && isChild(entry));
+  for (const each of [pid, ...children.map(Number)]) {
+    try {
+      process.kill(each, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
 }

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { eventually, startTestPostgres } from '@flatline/test-kit';
 import type { TestPostgres } from '@flatline/test-kit';
 import { AppendRejected, AppendUnresolved } from '../errors';
@@ -9,24 +8,6 @@ jest.setTimeout(90_000);
 
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const TOPIC = 'test.frozen';
-
-/** The server and all its children, the parent first. */
-function processesOf(pid: number): number[] {
-  const children = readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((entry) => {
-      try {
-        return readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(pid);
-      } catch {
-        return false; // ended meanwhile
-      }
-    });
-  return [pid, ...children.map(Number)];
-}
-
-function signalAll(pid: number, signal: NodeJS.Signals): void {
-  for (const each of processesOf(pid)) process.kill(each, signal);
-}
 
 describe('a Postgres that freezes as a whole', () => {
   let server: TestPostgres;
@@ -60,13 +41,13 @@ describe('a Postgres that freezes as a whole', () => {
 
     for (let number = 0; number < 20; number++) await append(`before-${number}`);
     const freezing = new Promise<void>((resolve) => {
-      setTimeout(() => resolve(signalAll(server.pid, 'SIGSTOP')), 20);
+      setTimeout(() => resolve(server.freeze()), 20);
     });
     for (let number = 0; !freezingIsOver(fates); number++) await append(`during-${number}`);
     await freezing;
     await append('frozen'); // on a connection nobody answers
     await eventually(async () => expect(await log.missing()).toMatch('does not answer'));
-    signalAll(server.pid, 'SIGCONT');
+    server.thaw();
     await eventually(async () => {
       await append('again');
       expect(fates.get('again')).toBe('acknowledged');
