@@ -38,7 +38,9 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
     const imports = [KernelModule.forRoot(kernel, infrastructure.providers), ingest];
     const { port } = await startHttpApplication({ module: Root, imports }, kernel);
     base = `http://127.0.0.1:${port}`;
-    await eventually(async () => expect((await fetch(`${base}/readyz`)).status).toBe(200));
+    await eventually(async () => {
+      if (!(await fetch(`${base}/readyz`)).ok) throw new Error('the ingest is not ready');
+    });
   });
   afterAll(async () => {
     await kernel.shutdown.run(9_000);

@@ -30,8 +30,14 @@ class ScriptedProducer implements LogProducer {
 
   /** The append that is waiting, once there is one. */
   async next() {
-    await eventually(() => expect(this.calls.length).toBeGreaterThan(0), { withinMs: 2_000, everyMs: 5 });
-    return this.calls.shift()!;
+    return eventually(
+      () => {
+        const call = this.calls.shift();
+        if (!call) throw new Error('nothing was appended');
+        return call;
+      },
+      { withinMs: 2_000, everyMs: 5 },
+    );
   }
 
   close(): Promise<void> {
