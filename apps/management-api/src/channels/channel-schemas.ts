@@ -23,8 +23,7 @@ export const createChannelSchema = z
     for (const issue of parsed.error?.issues ?? []) {
       context.addIssue({ code: 'custom', path: ['settings', ...issue.path], message: settingsMessage(issue) });
     }
-  })
-  .meta({ id: 'CreateChannel' });
+  });
 export type CreateChannel = z.output<typeof createChannelSchema>;
 
 function settingsMessage(issue: z.core.$ZodIssue): string {
@@ -44,18 +43,16 @@ const channelFields = {
   created_at: instantField,
 };
 
-const channelSchema = z.object(channelFields).meta({ id: 'Channel' });
+const channelSchema = z.object(channelFields);
 export type ChannelView = z.input<typeof channelSchema>;
 
-const newChannelSchema = z
-  .object({
-    ...channelFields,
-    secret: z.string().optional().describe('The key that signs a webhook (Standard Webhooks). Shown this once.'),
-  })
-  .meta({ id: 'NewChannel' });
+const newChannelSchema = z.object({
+  ...channelFields,
+  secret: z.string().optional().describe('The key that signs a webhook (Standard Webhooks). Shown this once.'),
+});
 export type NewChannelView = z.input<typeof newChannelSchema>;
 
-export const channelListSchema = z.object({ channels: z.array(channelSchema) }).meta({ id: 'ChannelList' });
+export const channelListSchema = z.object({ channels: z.array(channelSchema) });
 
 export class CreateChannelDto extends createZodDto(createChannelSchema) {}
 export class NewChannelDto extends createZodDto(newChannelSchema) {}

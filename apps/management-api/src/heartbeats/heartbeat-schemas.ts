@@ -17,70 +17,54 @@ const alertAfterMisses = integerField(1, MOST_MISSES);
 
 const NOT_AN_OBJECT = 'must be a JSON object';
 
-export const createHeartbeatSchema = z
-  .object(
-    {
-      name: nameField,
-      interval_secs: intervalSecs
-        .optional()
-        .transform((value) => value ?? DEFAULT_INTERVAL_SECS)
-        .meta({ type: 'integer', minimum: 1, maximum: LONGEST_SECS, default: DEFAULT_INTERVAL_SECS })
-        .describe('Seconds between two pings.'),
-      grace_secs: graceSecs
-        .optional()
-        .transform((value) => value ?? DEFAULT_GRACE_SECS)
-        .meta({ type: 'integer', minimum: 0, maximum: LONGEST_SECS, default: DEFAULT_GRACE_SECS })
-        .describe('Seconds a ping may be late before it counts as missed.'),
-      alert_after_misses: alertAfterMisses
-        .optional()
-        .transform((value) => value ?? DEFAULT_ALERT_AFTER_MISSES)
-        .meta({ type: 'integer', minimum: 1, maximum: MOST_MISSES, default: DEFAULT_ALERT_AFTER_MISSES })
-        .describe('People are told at this miss in a row.'),
-    },
-    NOT_AN_OBJECT,
-  )
-  .meta({ id: 'CreateHeartbeat' });
+export const createHeartbeatSchema = z.object(
+  {
+    name: nameField,
+    interval_secs: intervalSecs.default(DEFAULT_INTERVAL_SECS).describe('Seconds between two pings.'),
+    grace_secs: graceSecs
+      .default(DEFAULT_GRACE_SECS)
+      .describe('Seconds a ping may be late before it counts as missed.'),
+    alert_after_misses: alertAfterMisses
+      .default(DEFAULT_ALERT_AFTER_MISSES)
+      .describe('People are told at this miss in a row.'),
+  },
+  NOT_AN_OBJECT,
+);
 export type CreateHeartbeat = z.output<typeof createHeartbeatSchema>;
 
-export const updateHeartbeatSchema = z
-  .object(
-    {
-      name: nameField.optional(),
-      interval_secs: intervalSecs.optional(),
-      grace_secs: graceSecs.optional(),
-      alert_after_misses: alertAfterMisses.optional(),
-      status: z
-        .enum(['active', 'paused'], 'must be "active" or "paused"')
-        .optional()
-        .describe('`paused` pauses, `active` resumes.'),
-    },
-    NOT_AN_OBJECT,
-  )
-  .meta({ id: 'UpdateHeartbeat' });
+export const updateHeartbeatSchema = z.object(
+  {
+    name: nameField.optional(),
+    interval_secs: intervalSecs.optional(),
+    grace_secs: graceSecs.optional(),
+    alert_after_misses: alertAfterMisses.optional(),
+    status: z
+      .enum(['active', 'paused'], 'must be "active" or "paused"')
+      .optional()
+      .describe('`paused` pauses, `active` resumes.'),
+  },
+  NOT_AN_OBJECT,
+);
 export type UpdateHeartbeat = z.output<typeof updateHeartbeatSchema>;
 
-export const heartbeatSchema = z
-  .object({
-    id: z.uuid(),
-    name: z.string(),
-    token: z.string().describe('The credential in the ping URL.'),
-    ping_url: z.string().describe('Call it at the end of every good run: GET, HEAD or POST, no key needed.'),
-    interval_secs: z.int().nullable(),
-    grace_secs: z.int(),
-    alert_after_misses: z.int(),
-    status: z.enum(['active', 'paused', 'failing']),
-    consecutive_misses: z.int(),
-    last_pinged_at: instantField.nullable(),
-    next_expected_at: instantField.nullable(),
-    created_at: instantField,
-    updated_at: instantField,
-  })
-  .meta({ id: 'Heartbeat' });
+export const heartbeatSchema = z.object({
+  id: z.uuid(),
+  name: z.string(),
+  token: z.string().describe('The credential in the ping URL.'),
+  ping_url: z.string().describe('Call it at the end of every good run: GET, HEAD or POST, no key needed.'),
+  interval_secs: z.int().nullable(),
+  grace_secs: z.int(),
+  alert_after_misses: z.int(),
+  status: z.enum(['active', 'paused', 'failing']),
+  consecutive_misses: z.int(),
+  last_pinged_at: instantField.nullable(),
+  next_expected_at: instantField.nullable(),
+  created_at: instantField,
+  updated_at: instantField,
+});
 export type HeartbeatView = z.input<typeof heartbeatSchema>;
 
-export const heartbeatListSchema = z
-  .object({ heartbeats: z.array(heartbeatSchema), next_cursor: nextCursorField })
-  .meta({ id: 'HeartbeatList' });
+export const heartbeatListSchema = z.object({ heartbeats: z.array(heartbeatSchema), next_cursor: nextCursorField });
 export type HeartbeatList = z.input<typeof heartbeatListSchema>;
 
 export class CreateHeartbeatDto extends createZodDto(createHeartbeatSchema) {}

@@ -3,6 +3,7 @@ import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/co
 import { type FlatlineConfig, CONFIG, publicBaseUrl } from '@flatline/service-kernel';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { cleanupOpenApiDoc } from 'nestjs-zod';
+import { componentSchemas, renameReferences } from './component-schemas';
 import { addErrorResponses, problemSchema } from './error-responses';
 import { PING_PATH, pingPath } from './ping-paths';
 
@@ -41,7 +42,7 @@ export class OpenApiDocument {
       .setVersion('1')
       .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
       .addServer(publicBaseUrl(this.config))
-      .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A management key.' }, SECURITY_SCHEME)
+      .addSecurity(SECURITY_SCHEME, { type: 'http', scheme: 'bearer', description: 'A management key.' })
       .addSecurityRequirements(SECURITY_SCHEME)
       .build();
     const generated = SwaggerModule.createDocument(this.application(), settings, {
@@ -65,6 +66,7 @@ export class OpenApiDocument {
   }
 }
 
+/** Adds what the generator cannot know: ping URLs, errors, and components as zod itself describes the schemas. */
 function complete(document: OpenAPIObject): OpenAPIObject {
   const paths = { ...document.paths, [PING_PATH]: pingPath };
   for (const [path, item] of Object.entries(paths)) {
@@ -73,6 +75,7 @@ function complete(document: OpenAPIObject): OpenAPIObject {
       if (operation) addErrorResponses(path, method, operation);
     }
   }
-  const components = { ...document.components, schemas: { ...document.components?.schemas, Problem: problemSchema } };
-  return { ...document, paths, components: components as unknown as OpenAPIObject['components'] } as OpenAPIObject;
+  const schemas = { ...componentSchemas(), Problem: problemSchema };
+  const components = { ...document.components, schemas } as unknown as OpenAPIObject['components'];
+  return renameReferences({ ...document, paths, components } as OpenAPIObject);
 }

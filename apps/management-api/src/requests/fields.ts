@@ -35,9 +35,8 @@ export function integerQuery(min: number, max: number) {
   const message = `must be a whole number from ${min} to ${max}`;
   return z
     .string(message)
-    .regex(/^\d{1,9}$/, message)
+    .refine((text) => /^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max, message)
     .transform(Number)
-    .refine((value) => value >= min && value <= max, message)
     .meta({ type: 'integer', minimum: min, maximum: max });
 }
 

@@ -44,17 +44,14 @@ const cursor = z
 
 /** A page of a history, 50 rows unless said. */
 export const historyPageQuery = z.object({
-  limit: integerQuery(1, PAGE_MAX)
-    .optional()
-    .transform((limit) => limit ?? PAGE_DEFAULT)
-    .meta({ type: 'integer', minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT }),
+  limit: integerQuery(1, PAGE_MAX).default(PAGE_DEFAULT),
   cursor,
 });
 export type HistoryPage = z.output<typeof historyPageQuery>;
 
 /** A list that answers everything unless a page is asked for. */
 export const listQuery = z.object({
-  limit: integerQuery(1, PAGE_MAX).optional().meta({ description: 'Answer a page of so many instead of everything.' }),
+  limit: integerQuery(1, PAGE_MAX).optional().describe('Answer a page of so many instead of everything.'),
   cursor,
 });
 export type ListPage = z.output<typeof listQuery>;
