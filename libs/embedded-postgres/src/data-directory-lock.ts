@@ -31,12 +31,11 @@ export function lockDataDirectory(dataDir: string): DataDirectoryLock {
   const file = path.join(dataDir, 'lock');
   let fd: number;
   try {
-    // Others may pass through, so that Postgres under its own user reaches its folder, but see nothing.
-    fs.mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+    makeDirectory(dataDir);
     fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600);
     giveToOwnerOf(dataDir, fd);
   } catch (error) {
-    throw explainFileError(error, dataDir);
+    throw explainFileError(error, dataDir, 'always');
   }
   try {
     if (!flock(fd)) throw new AlreadyRunning(dataDir, readHolder(file));
@@ -47,6 +46,20 @@ export function lockDataDirectory(dataDir: string): DataDirectoryLock {
     throw explainFileError(error, dataDir);
   }
   return { release: releaseOnce(fd) };
+}
+
+/**
+ * Like mkdir -p; Node's own never returns in /proc and hides a read-only file system. Others may pass through, so that
+ * Postgres under its own user reaches its folder, but see nothing.
+ */
+function makeDirectory(directory: string): void {
+  if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (directory !== path.dirname(directory)) makeDirectory(path.dirname(directory));
+  try {
+    fs.mkdirSync(directory, { mode: 0o711 });
+  } catch (error) {
+    if (!fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
 }
 
 function releaseOnce(fd: number): () => void {

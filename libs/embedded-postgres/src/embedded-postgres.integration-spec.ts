@@ -151,6 +151,15 @@ describe('embedded Postgres', () => {
     lockDataDirectory(dataDir).release();
   });
 
+  it.each(['/proc/flatline/data', '/dev/null', '/dev/null/data'])(
+    'says in one sentence that %s is no place',
+    async (place) => {
+      const refusal = startEmbeddedPostgres({ dataDir: place });
+      await expect(refusal).rejects.toThrow(DataDirectoryNotWritable);
+      await expect(refusal).rejects.toThrow(/^[^\n]*$/);
+    },
+  );
+
   it('throws a half-made database away and makes it again', async () => {
     const unfinished = path.join(dataDir, 'postgres.unfinished-abc', 'data');
     fs.mkdirSync(unfinished, { recursive: true });

@@ -81,8 +81,11 @@ export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }
 
-/** Turns a failed system call below the data directory into the sentence for it; anything else is returned as it is. */
-export function explainFileError(error: unknown, dataDir: string): unknown {
+/**
+ * Turns a failed system call below the data directory into the sentence for it. What is not about permission, place or
+ * space is returned as it is, unless `always`: then it is known to be about the directory, whatever it is.
+ */
+export function explainFileError(error: unknown, dataDir: string, when: 'known' | 'always' = 'known'): unknown {
   const at = (error as NodeJS.ErrnoException | undefined)?.path ?? dataDir;
   switch (errnoOf(error)) {
     case 'EACCES':
@@ -99,7 +102,14 @@ export function explainFileError(error: unknown, dataDir: string): unknown {
     case 'EDQUOT':
       return new DiskFull(dataDir, { cause: error });
     default:
-      return error;
+      if (when === 'known') return error;
+      return new DataDirectoryNotWritable(
+        dataDir,
+        `nothing can be made at ${at} (${errnoOf(error) ?? String(error)})`,
+        {
+          cause: error,
+        },
+      );
   }
 }
 
@@ -108,9 +118,11 @@ export function ownerAndRemedy(file: string, dataDir: string): string {
   let existing = file;
   while (!fs.existsSync(existing) && existing !== path.dirname(existing)) existing = path.dirname(existing);
   const owner = nameOf(fs.statSync(existing).uid);
-  const remedy = fs.existsSync(dataDir)
-    ? `start Flatline as root, or hand the data over with: sudo chown -R ${nameOf(process.getuid?.() ?? 0)} ${dataDir}`
-    : 'choose another place with FLATLINE_DATA_DIR';
+  const uid = process.getuid?.() ?? 0;
+  const remedy =
+    uid !== 0 && fs.existsSync(dataDir)
+      ? `start Flatline as root, or hand the data over with: sudo chown -R ${nameOf(uid)} ${dataDir}`
+      : 'choose another place with FLATLINE_DATA_DIR';
   return `which belongs to ${owner} (${remedy})`;
 }
 
