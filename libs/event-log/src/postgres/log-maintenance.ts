@@ -1,5 +1,5 @@
 import type { LogWriter } from '../event-log';
-import { Connection } from './connection';
+import { Connection, sqlState } from './connection';
 import { lockKey } from './log-session';
 import type { SharedConnection } from './shared-connection';
 
@@ -16,6 +16,7 @@ export interface MaintenanceOptions {
 const ONE_PROCESS_KEY = lockKey('maintenance');
 /** A segment somebody still reads is dropped in a later round instead of making its readers queue. */
 const LOCK_TIMEOUT = '500ms';
+const LOCK_NOT_AVAILABLE = '55P03';
 
 const SEGMENTS_TO_SEAL = `
   SELECT s.topic_id FROM flatline_log.log_segment s
@@ -47,8 +48,8 @@ const SEGMENTS_TO_DROP = `
     FROM bounded b JOIN flatline_log.log_topic t USING (topic_id)
     GROUP BY b.topic_id, b.segment_id
   )
-  SELECT segment_id FROM (
-    SELECT segment_id, coalesce(bool_and(droppable) OVER (PARTITION BY topic_id ORDER BY segment_id), false) AS drop
+  SELECT topic_id, segment_id FROM (
+    SELECT topic_id, segment_id, coalesce(bool_and(droppable) OVER (PARTITION BY topic_id ORDER BY segment_id), false) AS drop
     FROM judged) AS ordered
   WHERE drop ORDER BY segment_id`;
 
@@ -111,16 +112,27 @@ export class LogMaintenance {
         await connection.query('SELECT flatline_log.open_segment($1)', [topicId]);
         this.logger.info({ topicId }, 'a segment of the event log was sealed');
       }
-      for (const [segmentId] of await connection.query(SEGMENTS_TO_DROP))
-        await this.drop(connection, Number(segmentId));
+      const inUse = new Set<unknown>();
+      for (const [topicId, segmentId] of await connection.query(SEGMENTS_TO_DROP)) {
+        // After one that has to wait the later ones of its topic wait too, or the log would have a hole.
+        if (!inUse.has(topicId) && !(await this.drop(connection, Number(segmentId)))) inUse.add(topicId);
+      }
     } finally {
       await connection.close();
     }
   }
 
-  private async drop(connection: Connection, segmentId: number): Promise<void> {
-    await connection.query(`BEGIN; DELETE FROM flatline_log.log_segment WHERE segment_id = ${segmentId};
-      DROP TABLE flatline_log.segment_${segmentId}; COMMIT`);
+  /** False when somebody still reads it. */
+  private async drop(connection: Connection, segmentId: number): Promise<boolean> {
+    try {
+      await connection.query(`BEGIN; DELETE FROM flatline_log.log_segment WHERE segment_id = ${segmentId};
+        DROP TABLE flatline_log.segment_${segmentId}; COMMIT`);
+    } catch (error) {
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+      await connection.query('ROLLBACK');
+      return false;
+    }
     this.logger.info({ segmentId }, 'a segment of the event log was dropped');
+    return true;
   }
 }

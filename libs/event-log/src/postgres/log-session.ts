@@ -6,6 +6,8 @@ const CHANNEL = 'flatline_log';
 /** Notifications are gathered this long, so that a busy log sends at most a hundred a second. */
 const ANNOUNCE_EVERY_MS = 10;
 const QUERY_TIMEOUT_MS = 3_000;
+/** A server that froze is noticed after this and QUERY_TIMEOUT_MS. */
+const PROBE_EVERY_MS = 1_000;
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 2_000;
 
@@ -38,7 +40,9 @@ export class LogSession {
   private announcing = false;
   private reconnectTimer: NodeJS.Timeout | null = null;
   private backoffMs = RECONNECT_MIN_MS;
+  private probeTimer: NodeJS.Timeout | null = null;
   private lastError: unknown = null;
+  private opened = 0;
   private closed = false;
 
   constructor(
@@ -54,6 +58,11 @@ export class LogSession {
 
   get connected(): boolean {
     return this.connection !== null;
+  }
+
+  /** Another number means another session: what was locked under the old one is lost. 0 while there is none. */
+  get generation(): number {
+    return this.connection ? this.opened : 0;
   }
 
   /** What went wrong last, for a sentence of readiness. */
@@ -82,6 +91,7 @@ export class LogSession {
     this.closed = true;
     if (this.announceTimer) clearTimeout(this.announceTimer);
     if (this.reconnectTimer) clearTimeout(this.reconnectTimer);
+    if (this.probeTimer) clearTimeout(this.probeTimer);
     const { connection } = this;
     this.connection = null;
     await connection?.close();
@@ -104,17 +114,29 @@ export class LogSession {
     }
     if (this.closed) return connection.close();
     this.connection = connection;
+    this.opened += 1;
     this.backoffMs = RECONNECT_MIN_MS;
     connection.onLost(() => this.onLost());
+    this.probeSoon(connection);
     this.listener.wake(null, []); // notifications of the time between are lost
   }
 
   private onLost(): void {
     if (this.closed) return;
     this.connection = null;
+    if (this.probeTimer) clearTimeout(this.probeTimer);
     this.logger.warn({}, 'the session of the event log was lost; partitions are given up until it is back');
     this.listener.lost();
     this.reconnectSoon();
+  }
+
+  private probeSoon(connection: Connection): void {
+    this.probeTimer = setTimeout(() => {
+      connection.query('SELECT 1', [], QUERY_TIMEOUT_MS, 'probe').then(
+        () => !this.closed && this.probeSoon(connection),
+        () => undefined, // the connection is lost, and that is heard of elsewhere
+      );
+    }, PROBE_EVERY_MS);
   }
 
   private reconnectSoon(): void {

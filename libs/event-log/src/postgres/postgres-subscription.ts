@@ -138,9 +138,11 @@ export class PostgresSubscription implements LogSubscription {
   /** One round: 1. join, 2. claim up to the fair share, 3. give up what is above it, 4. tell progress. */
   private async share(): Promise<void> {
     const { session } = this.dependencies;
-    if (!session.connected) return;
+    const { generation } = session;
+    if (generation === 0) return;
     if (!this.joined) {
       await session.query('SELECT pg_advisory_lock_shared($1)', [this.memberKey()]);
+      if (session.generation !== generation) return;
       this.joined = true;
     }
     const free: number[] = [];
@@ -153,6 +155,8 @@ export class PostgresSubscription implements LogSubscription {
       [this.memberKey(), free.map((partition) => this.partitionKey(partition)), this.topic.partitions, owned],
       'claim',
     );
+    // The answer and the end of the session may arrive together: then nothing was won.
+    if (session.generation !== generation) return;
     const [allowance = 0, ...won] = rows[0]?.[0] as number[];
     const partitions = won.map((index) => free[index] as number);
     if (this.closing) return; // leaving unlocks them all

@@ -5,9 +5,14 @@ import { unpackRecords } from './record-codec';
 import type { SharedConnection } from './shared-connection';
 import type { Topic } from './topic-catalog';
 
-/** A fetch brings about this many bytes per partition, and at least one batch. */
+/**
+ * A fetch brings about this many bytes in all, because unpacking them holds up everything else in the process, and at
+ * least one batch per partition.
+ */
 const FETCH_BYTES = 1_048_576;
-/** ... and at most this many batches. */
+/** However many partitions share a fetch, each may have this much. */
+const FETCH_BYTES_MIN = 131_072;
+/** ... in at most this many batches. */
 const FETCH_BATCHES = 256;
 const UNDEFINED_TABLE = '42P01';
 
@@ -119,9 +124,12 @@ export class RecordFetcher {
            FROM (SELECT * FROM flatline_log.segment_${segmentId} s
                  WHERE s.partition = w.partition AND s.last_offset >= w.position
                  ORDER BY s.last_offset LIMIT ${FETCH_BATCHES}) s
-         ) b WHERE b.before < ${FETCH_BYTES} ORDER BY 1, 2`,
-        [wants.map((want) => want.partition), wants.map((want) => want.position)],
-        10_000,
+         ) b WHERE b.before < $3 ORDER BY 1, 2`,
+        [
+          wants.map((want) => want.partition),
+          wants.map((want) => want.position),
+          Math.max(FETCH_BYTES_MIN, Math.floor(FETCH_BYTES / wants.length)),
+        ],
       );
     } catch (error) {
       if (sqlState(error) === UNDEFINED_TABLE) return [...wants]; // dropped since
