@@ -2,7 +2,7 @@ import type { Clock } from './clock';
 import type { Logger } from './logging/create-logger';
 
 /** The stages of stopping, in the order they run. Each begins when the one before has ended. */
-export const SHUTDOWN_STAGES = ['intake', 'in-flight', 'workers', 'producers', 'database'] as const;
+export const SHUTDOWN_STAGES = ['intake', 'in-flight', 'workers', 'producers', 'database', 'servers'] as const;
 export type ShutdownStage = (typeof SHUTDOWN_STAGES)[number];
 
 interface Step {
@@ -13,7 +13,8 @@ interface Step {
 /**
  * Stops a process in order, so that nothing loses what it stands on: first no new work is taken (`intake`), then what
  * was begun is finished (`in-flight`), then consumers and timers (`workers`), then what they write to (`producers`),
- * last the `database`. Steps of one stage run at the same time.
+ * then the connections to the `database`, last the `servers` we started ourselves. Steps of one stage run at the same
+ * time.
  */
 export class ShutdownSequence {
   private readonly steps = new Map<ShutdownStage, Step[]>(SHUTDOWN_STAGES.map((stage) => [stage, []]));

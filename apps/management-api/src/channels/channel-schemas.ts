@@ -11,19 +11,21 @@ const KINDS = Object.keys(SETTINGS) as [ConfigurableKind, ...ConfigurableKind[]]
 const kindField = z.enum(KINDS, `must be one of: ${KINDS.join(', ')}`);
 const NOT_AN_OBJECT = 'must be a JSON object';
 
-const settingsField = z.looseObject({}, NOT_AN_OBJECT).meta({
-  description: `webhook: \`{"url"}\`; email: \`{"address"}\`.`,
-  anyOf: Object.values(SETTINGS).map((schema) => z.toJSONSchema(schema, { io: 'input' })),
+/** Kind and settings as the API document shows them: zod cannot express that one depends on the other. */
+const kindsWithSettings = Object.entries(SETTINGS).map(([kind, schema]) => {
+  const { $schema: _dialect, ...settings } = z.toJSONSchema(schema, { io: 'input' });
+  return { properties: { kind: { const: kind }, settings } };
 });
 
 export const createChannelSchema = z
-  .object({ kind: kindField, name: nameField, settings: settingsField }, NOT_AN_OBJECT)
+  .object({ kind: kindField, name: nameField, settings: z.looseObject({}, NOT_AN_OBJECT) }, NOT_AN_OBJECT)
   .superRefine(({ kind, settings }, context) => {
     const parsed = SETTINGS[kind].safeParse(settings);
     for (const issue of parsed.error?.issues ?? []) {
       context.addIssue({ code: 'custom', path: ['settings', ...issue.path], message: settingsMessage(issue) });
     }
-  });
+  })
+  .meta({ oneOf: kindsWithSettings });
 export type CreateChannel = z.output<typeof createChannelSchema>;
 
 function settingsMessage(issue: z.core.$ZodIssue): string {

@@ -72,7 +72,10 @@ function complete(document: OpenAPIObject): OpenAPIObject {
   for (const [path, item] of Object.entries(paths)) {
     for (const method of METHODS) {
       const operation = item[method];
-      if (operation) addErrorResponses(path, method, operation);
+      if (!operation) continue;
+      addErrorResponses(path, method, operation);
+      // A change of nothing is one too.
+      if (method === 'patch' && operation.requestBody) Object.assign(operation.requestBody, { required: false });
     }
   }
   const schemas = { ...componentSchemas(), Problem: problemSchema };

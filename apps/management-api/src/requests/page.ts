@@ -44,7 +44,7 @@ const cursor = z
 
 /** A page of a history, 50 rows unless said. */
 export const historyPageQuery = z.object({
-  limit: integerQuery(1, PAGE_MAX).default(PAGE_DEFAULT),
+  limit: integerQuery(1, PAGE_MAX).default(PAGE_DEFAULT).describe(`Rows of a page; ${PAGE_DEFAULT} unless given.`),
   cursor,
 });
 export type HistoryPage = z.output<typeof historyPageQuery>;

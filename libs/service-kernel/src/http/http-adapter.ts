@@ -66,6 +66,8 @@ export function createHttpAdapter(config: Pick<FlatlineConfig, 'MAX_CONNECTIONS'
   });
   const { fastify } = adapter;
   fastify.server.maxConnections = config.MAX_CONNECTIONS;
+  // Without a body this method is refused before it is looked at; as one that no route takes it gets its 405.
+  fastify.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
   addJsonBodyParser(fastify);
   fastify.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
   fastify.setNotFoundHandler((request, reply) =>

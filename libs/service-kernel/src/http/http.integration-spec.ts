@@ -217,12 +217,15 @@ describe('the HTTP side of a process', () => {
     expect((await call('GET', '/v1/things/1?q=a&q=b&__proto__=x')).json.q).toEqual(['a', 'b']);
   });
 
-  it.each(['PUT', 'PATCH', 'OPTIONS', 'PROPFIND', 'SEARCH'])('answers %s on a known path with 405', async (method) => {
-    const answer = await call(method, '/v1/things/1?x=1');
-    expect(answer.status).toBe(405);
-    expect(answer.headers.get('allow')).toBe('GET, HEAD, DELETE');
-    expect(answer.json.error).toBe('method not allowed');
-  });
+  it.each(['PUT', 'PATCH', 'OPTIONS', 'PROPFIND', 'SEARCH', 'QUERY'])(
+    'answers %s on a known path with 405',
+    async (method) => {
+      const answer = await call(method, '/v1/things/1?x=1');
+      expect(answer.status).toBe(405);
+      expect(answer.headers.get('allow')).toBe('GET, HEAD, DELETE');
+      expect(answer.json.error).toBe('method not allowed');
+    },
+  );
 
   it('answers a method that nobody knows with 405', async () => {
     expect(await raw('FROBNICATE /v1/things/1 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(
