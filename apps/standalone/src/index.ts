@@ -1,1 +1,1 @@
-export {};
+export { runStandalone } from './run-standalone';

@@ -24,8 +24,8 @@ export async function runService(service: string, module: (kernel: Kernel) => Dy
   let kernel: Kernel | undefined;
   try {
     kernel = createKernel(loadConfig(process.env), { service });
-    const { config, logger, shutdown } = kernel;
-    stopOnSignals(shutdown, logger);
+    const { config, logger, clock, shutdown } = kernel;
+    stopOnSignals(shutdown, logger, clock);
     const { providers } = await openInfrastructure(kernel, requireVariable(config, 'DATABASE_URL'));
     const root = { module: ServiceRoot, imports: [KernelModule.forRoot(kernel, providers), module(kernel)] };
     const { port } = await startHttpApplication(root, kernel);

@@ -1,0 +1,4 @@
+import 'reflect-metadata';
+import { runStandalone } from './src';
+
+void runStandalone(process.env);
