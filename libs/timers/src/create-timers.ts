@@ -1,15 +1,17 @@
 import { BullmqWakeQueue } from './bullmq-wake-queue';
 import { ErrorGate } from './error-gate';
 import { PostgresTimerStore } from './postgres/postgres-timer-store';
+import { RedisTimerStore } from './redis/redis-timer-store';
 import type { TimerStore } from './timer-store';
 import type { Timers, TimersClock, TimersLogger, WakeQueueName } from './wake-queue';
 
-export interface TimersOptions {
-  /** Connection string of the Postgres that keeps the wake-ups, in the schema `flatline_timers`. */
-  databaseUrl: string;
+/** Where the wake-ups are kept: in a Postgres, in the schema `flatline_timers`, or in a Redis. Connection strings. */
+export type TimersPlace = { databaseUrl: string; redisUrl?: never } | { redisUrl: string; databaseUrl?: never };
+
+export type TimersOptions = TimersPlace & {
   logger: TimersLogger;
   clock: TimersClock;
-}
+};
 
 /** What is left of the 2 s in which everything must be closed, after the queues have had theirs. */
 const CONNECTIONS_END_WITHIN_MS = 300;
@@ -18,8 +20,11 @@ const CONNECTIONS_END_WITHIN_MS = 300;
  * Timers over BullMQ. Connects on first use; nothing here waits for the store to be there.
  */
 export function createTimers(options: TimersOptions): Timers {
-  const { databaseUrl, logger, clock } = options;
-  return new BullmqTimers(new PostgresTimerStore({ databaseUrl, clock }), logger, clock);
+  const { logger, clock } = options;
+  const store = options.redisUrl
+    ? new RedisTimerStore(options.redisUrl)
+    : new PostgresTimerStore({ databaseUrl: options.databaseUrl as string, clock });
+  return new BullmqTimers(store, logger, clock);
 }
 
 class BullmqTimers implements Timers {
