@@ -117,7 +117,7 @@ export class BullmqWakeQueue implements WakeQueue {
     if (this.closing) return `the timers of ${this.name} are closed`;
     if (!this.worker) return `the timers of ${this.name} are not started`;
     const { store, clock } = this.parts;
-    const storeMissing = await store.missing();
+    const storeMissing = await store.missing(this.queue);
     if (storeMissing) return storeMissing;
     const agoMs = store.lastLookAgoMs(this.name) ?? 0;
     // The look before the start counts as one, or a store that was away from the beginning would blame the loop.

@@ -36,7 +36,7 @@ export interface TimerStore {
   /** Removes the jobs of these ids unless they are running. */
   disarm(queue: JobQueue, ids: readonly string[]): Promise<void>;
   /** Why the store cannot be used, as a sentence, or null. Ends within 2 s. */
-  missing(): Promise<string | null>;
+  missing(queue: JobQueue): Promise<string | null>;
   /** How long ago, in ms, a worker of this queue last looked for due jobs with success; null when the store cannot tell. */
   lastLookAgoMs(queueName: string): number | null;
   onError(listener: (error: Error) => void): void;

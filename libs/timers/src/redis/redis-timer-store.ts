@@ -1,6 +1,5 @@
 import { createRedisBackend } from 'bullmq';
 import type { BackendFactory, ConnectionOptions } from 'bullmq';
-import { Redis } from 'ioredis';
 
 import { leaveNothing, secondJobId, WAKE_JOB_NAME } from '../timer-store';
 import type { Armed, JobQueue, TimerStore } from '../timer-store';
@@ -12,21 +11,18 @@ const ANSWER_WITHIN_MS = 1_800;
 const NOT_THERE = -1;
 const NOT_DELAYED = -3;
 
-/** BullMQ's own Redis backend, its commands written back to back: Redis answers a pipeline of moves at 20 µs each. */
+/** BullMQ's own Redis backend; the commands of one batch are written back to back. */
 export class RedisTimerStore implements TimerStore {
+  /** Options, not a client: BullMQ then loads ioredis itself, and only here. */
   readonly connection: ConnectionOptions;
   readonly backendFactory: BackendFactory = createRedisBackend;
-  private readonly client: Redis;
-  private readonly listeners: ((error: Error) => void)[] = [];
 
   constructor(redisUrl: string) {
-    this.client = new Redis(redisUrl, {
-      maxRetriesPerRequest: null, // BullMQ asks for it: a blocked worker waits for Redis to come back
+    this.connection = {
+      url: redisUrl,
       connectionName: 'flatline timers',
-      retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 5), 1_000),
-    });
-    this.client.on('error', (error: Error) => this.listeners.forEach((listener) => listener(error)));
-    this.connection = this.client as unknown as ConnectionOptions;
+      retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 5), 1_000),
+    };
   }
 
   async arm(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): Promise<Armed> {
@@ -51,12 +47,12 @@ export class RedisTimerStore implements TimerStore {
     await Promise.all(ids.map((id) => queue.getBackend().remove(id, false)));
   }
 
-  async missing(): Promise<string | null> {
+  async missing(queue: JobQueue): Promise<string | null> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<string>((resolve) => {
       timer = setTimeout(() => resolve('Redis does not answer the timers'), ANSWER_WITHIN_MS);
     });
-    const answer = this.client.ping().then(
+    const answer = queue.getDelayedCount().then(
       () => null,
       (error: Error) => `the timers cannot use Redis: ${error.message}`,
     );
@@ -72,15 +68,10 @@ export class RedisTimerStore implements TimerStore {
     return null;
   }
 
-  onError(listener: (error: Error) => void): void {
-    this.listeners.push(listener);
-  }
+  /** Each Queue and Worker owns its connections here, and tells of their errors itself. */
+  onError(): void {}
 
-  async close(graceMs: number): Promise<void> {
-    const cut = setTimeout(() => this.client.disconnect(), graceMs);
-    await this.client.quit().catch(() => this.client.disconnect());
-    clearTimeout(cut);
-  }
+  async close(): Promise<void> {}
 
   private async move(queue: JobQueue, { id, at }: WakeEntry, nowMs: number): Promise<number> {
     try {
