@@ -1,6 +1,6 @@
 import type { AbsenceRules } from '@flatline/domain';
 import type { EventLog, LogSubscription } from '@flatline/event-log';
-import { HEARTBEATS_TOPIC, PINGS_TOPIC } from '@flatline/events';
+import { DEADLINE_SCHEDULER_GROUP, HEARTBEATS_TOPIC, PINGS_TOPIC } from '@flatline/events';
 import type { Kernel } from '@flatline/service-kernel';
 import type { Timers, WakeQueue } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
@@ -12,7 +12,7 @@ import { PingBatchHandler } from './ping-batch-handler';
 import { PingPartitions } from './ping-partitions';
 import { RuntimeStore } from './runtime-store';
 import { SchedulerMetrics } from './scheduler-metrics';
-import { SCHEDULER_GROUP, ShardProgressStore } from './shard-progress-store';
+import { ShardProgressStore } from './shard-progress-store';
 import { Sweep } from './sweep';
 
 export interface DeadlineSchedulerParts extends Kernel {
@@ -86,13 +86,13 @@ export class DeadlineScheduler {
     this.subscriptions = [
       await log.consume({
         topic: HEARTBEATS_TOPIC,
-        group: SCHEDULER_GROUP,
+        group: DEADLINE_SCHEDULER_GROUP,
         maxRecords: MAX_BATCH_RECORDS,
         handler: this.definitions,
       }),
       await log.consume({
         topic: PINGS_TOPIC,
-        group: SCHEDULER_GROUP,
+        group: DEADLINE_SCHEDULER_GROUP,
         maxRecords: MAX_BATCH_RECORDS,
         minBatchIntervalMs: MIN_BATCH_INTERVAL_MS,
         handler: this.pings,

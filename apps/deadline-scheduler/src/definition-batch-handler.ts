@@ -1,13 +1,20 @@
 import { shardOf, type AbsenceRules } from '@flatline/domain';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
-import { eventParser, heartbeatDefined, heartbeatDeleted, HEARTBEATS_TOPIC, MalformedEvent } from '@flatline/events';
+import {
+  DEADLINE_SCHEDULER_GROUP,
+  eventParser,
+  heartbeatDefined,
+  heartbeatDeleted,
+  HEARTBEATS_TOPIC,
+  MalformedEvent,
+} from '@flatline/events';
 import { moveOffset, nextOffset } from '@flatline/persistence';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { foldDefinition, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
-import { SCHEDULER_GROUP, type ShardProgressStore } from './shard-progress-store';
+import type { ShardProgressStore } from './shard-progress-store';
 import { emptyStory } from './story';
 
 export interface DefinitionBatchParts {
@@ -41,7 +48,7 @@ export class DefinitionBatchHandler implements PartitionHandler {
     const { start } = await log.bounds(HEARTBEATS_TOPIC, partition);
     const offset = await nextOffset(
       dataSource.manager,
-      { group: SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition },
+      { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition },
       { identity: log.identity(), start },
       clock.now(),
     );
@@ -61,7 +68,7 @@ export class DefinitionBatchHandler implements PartitionHandler {
     const folded = await dataSource.transaction(async (manager) => {
       const results = await this.apply(manager, defined);
       if (deleted.length > 0) await history.forget(manager, deleted);
-      const position = { group: SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition };
+      const position = { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition };
       if (!(await moveOffset(manager, position, { from, to }, clock.now()))) throw new PositionMoved();
       return results;
     });

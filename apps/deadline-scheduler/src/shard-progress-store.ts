@@ -1,10 +1,7 @@
 import type { Absence, ShardProgress } from '@flatline/domain';
-import { PINGS_TOPIC } from '@flatline/events';
+import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
 import { nextOffset } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
-
-/** The consumer group whose position in the pings topic is the truth about what was applied. */
-export const SCHEDULER_GROUP = 'deadline-scheduler';
 
 /** How far a shard is: what was read, the watermark that follows from it, and the absences found on the way. */
 export interface ShardPosition {
@@ -27,14 +24,14 @@ export class ShardProgressStore {
   ): Promise<ShardPosition> {
     const offset = await nextOffset(
       manager,
-      { group: SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard },
+      { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard },
       log,
       now,
     );
     const [row] = await manager.query<
       { watermark: Date | null; ingests: Pick<ShardProgress, 'ingests' | 'spells'> | null }[]
     >(`SELECT watermark, ingests FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = $3`, [
-      SCHEDULER_GROUP,
+      DEADLINE_SCHEDULER_GROUP,
       PINGS_TOPIC,
       shard,
     ]);
@@ -55,7 +52,7 @@ export class ShardProgressStore {
       `UPDATE consumer_offset SET next_offset = $5, watermark = $6, ingests = $7, updated_at = $8
        WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
       [
-        SCHEDULER_GROUP,
+        DEADLINE_SCHEDULER_GROUP,
         PINGS_TOPIC,
         shard,
         from,
@@ -73,7 +70,7 @@ export class ShardProgressStore {
     const rows = await manager.query<{ partition: number; watermark: Date }[]>(
       `SELECT partition, watermark FROM consumer_offset
        WHERE consumer_group = $1 AND topic = $2 AND watermark IS NOT NULL`,
-      [SCHEDULER_GROUP, PINGS_TOPIC],
+      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC],
     );
     return new Map(rows.map((row) => [row.partition, row.watermark.getTime()]));
   }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { ApiKeys } from './auth/api-keys.service';
 import { ChannelsController } from './channels/channels.controller';
 import { ChannelsService } from './channels/channels.service';
+import { AcknowledgedPings } from './heartbeats/acknowledged-pings';
 import { HeartbeatStore } from './heartbeats/heartbeat-store';
 import { HeartbeatsController } from './heartbeats/heartbeats.controller';
 import { HeartbeatsService } from './heartbeats/heartbeats.service';
@@ -15,13 +16,14 @@ import { ProjectsService } from './projects/projects.service';
 /**
  * The REST API people and their tools use: heartbeats, their history, channels, projects.
  *
- * Needs, from the kernel module's infrastructure: DataSource, DefinitionNotices. The events it writes into the outbox
+ * Needs, from the kernel module's infrastructure: DataSource, DefinitionNotices, EVENT_LOG. The events it writes into the outbox
  * are published by whoever runs the relay.
  */
 @Module({
   controllers: [HeartbeatsController, HistoryController, ChannelsController, ProjectsController, OpenApiController],
   providers: [
     ApiKeys,
+    AcknowledgedPings,
     HeartbeatStore,
     HeartbeatsService,
     HistoryService,

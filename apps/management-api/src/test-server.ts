@@ -1,3 +1,5 @@
+import { EVENT_LOG, type EventLog, openPostgresEventLog } from '@flatline/event-log';
+import { TOPICS } from '@flatline/events';
 import { createDataSource, DefinitionNotices, migrate } from '@flatline/persistence';
 import {
   createKernel,
@@ -29,11 +31,12 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The management API over a database, for tests: real HTTP, real Postgres, no event log and no scheduler. */
+/** The management API over a database, for tests: real HTTP, real Postgres and event log, no scheduler. */
 export class TestServer {
   private constructor(
     readonly kernel: Kernel,
     readonly dataSource: DataSource,
+    readonly log: EventLog,
     readonly port: number,
     /** The first key: instance administrator, of the project `default`. */
     readonly adminKey: string,
@@ -43,8 +46,12 @@ export class TestServer {
     const config = loadConfig({ PORT: '0', PING_TOKEN_KEYS: 'ab'.repeat(32), ...env });
     const kernel = createKernel(config, { logger: silentLogger() });
     await migrate(databaseUrl);
+    // No relay: tests read what the outbox holds.
     const dataSource = await createDataSource({ databaseUrl }).initialize();
     kernel.shutdown.on('database', 'database', () => dataSource.destroy());
+    const log = await openPostgresEventLog({ url: databaseUrl, logger: kernel.logger });
+    kernel.shutdown.on('producers', 'event log', () => log.close());
+    await log.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions: config.PING_PARTITIONS })));
     const { newKey } = await ensureBootstrapKey(dataSource, kernel.clock);
     const notices = new DefinitionNotices(databaseUrl, (err) => kernel.logger.error({ err }));
     await notices.start();
@@ -52,12 +59,13 @@ export class TestServer {
     const infrastructure = [
       { provide: DataSource, useValue: dataSource },
       { provide: DefinitionNotices, useValue: notices },
+      { provide: EVENT_LOG, useValue: log },
     ];
     const { port } = await startHttpApplication(
       { module: TestRoot, imports: [KernelModule.forRoot(kernel, infrastructure), ManagementApiModule] },
       kernel,
     );
-    return new TestServer(kernel, dataSource, port, newKey ?? '');
+    return new TestServer(kernel, dataSource, log, port, newKey ?? '');
   }
 
   async stop(): Promise<void> {

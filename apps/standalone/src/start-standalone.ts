@@ -105,23 +105,23 @@ async function assertPortIsFree({ HOST, PORT }: FlatlineConfig): Promise<void> {
 
 async function startPostgres(kernel: Kernel, dataDir: string): Promise<EmbeddedPostgres> {
   const { config, logger, shutdown } = kernel;
-  let postgres: EmbeddedPostgres | undefined;
-  postgres = await startEmbeddedPostgres({
+  let ended = (): void => {};
+  const postgres = await startEmbeddedPostgres({
     dataDir,
     reservedPort: config.PORT,
     onLog: (line) => logger.debug({ postgres: line }, 'embedded Postgres'),
-    onExit: () => {
-      if (shutdown.begun || !postgres) return;
-      logger.error('the embedded Postgres ended; starting it again');
-      postgres.restart().catch((error: unknown) => {
-        logger.fatal({ err: error }, 'the embedded Postgres did not start again');
-        endBecause(kernel, 'the embedded Postgres ended and did not start again');
-      });
-    },
+    onExit: () => ended(),
   });
-  const started = postgres;
-  shutdown.on('servers', 'embedded Postgres', () => started.stop());
-  return started;
+  ended = () => {
+    if (shutdown.begun) return;
+    logger.error('the embedded Postgres ended; starting it again');
+    postgres.restart().catch((error: unknown) => {
+      logger.fatal({ err: error }, 'the embedded Postgres did not start again');
+      endBecause(kernel, 'the embedded Postgres ended and did not start again');
+    });
+  };
+  shutdown.on('servers', 'embedded Postgres', () => postgres.stop());
+  return postgres;
 }
 
 function withTokenKeys(config: FlatlineConfig, env: NodeJS.ProcessEnv, dataDir: string): FlatlineConfig {

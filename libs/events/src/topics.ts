@@ -18,6 +18,9 @@ export const HEARTBEATS_TOPIC = 'flatline.heartbeats.v1';
 /** Incidents that opened and incidents that resolved. */
 export const INCIDENTS_TOPIC = 'flatline.incidents.v1';
 
+/** The consumer group whose position in the pings topic says what has been applied. */
+export const DEADLINE_SCHEDULER_GROUP = 'deadline-scheduler';
+
 export const TOPICS: readonly TopicSpec[] = [
   { name: PINGS_TOPIC, retentionMs: HOUR_MS },
   { name: HEARTBEATS_TOPIC, retentionMs: HOUR_MS },

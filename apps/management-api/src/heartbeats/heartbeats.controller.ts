@@ -17,6 +17,7 @@ import { BearerGuard, RequiresScope } from '../auth/bearer.guard';
 import { type Caller, CurrentCaller } from '../auth/caller';
 import { IdPipe } from '../requests/ids';
 import { RequestPipe } from '../requests/request.pipe';
+import { AcknowledgedPings } from './acknowledged-pings';
 import {
   CreateHeartbeatDto,
   HeartbeatDto,
@@ -32,7 +33,10 @@ import { HeartbeatsService } from './heartbeats.service';
 @UseGuards(BearerGuard)
 @UsePipes(RequestPipe)
 export class HeartbeatsController {
-  constructor(private readonly heartbeats: HeartbeatsService) {}
+  constructor(
+    private readonly heartbeats: HeartbeatsService,
+    private readonly acknowledged: AcknowledgedPings,
+  ) {}
 
   @Get()
   @ApiOperation({ summary: 'List all heartbeats, or a page of them' })
@@ -52,7 +56,8 @@ export class HeartbeatsController {
   @Get(':id')
   @ApiOperation({ summary: 'Read a heartbeat' })
   @ZodResponse({ status: 200, description: 'The heartbeat.', type: HeartbeatDto })
-  get(@CurrentCaller() caller: Caller, @Param('id', IdPipe) id: string) {
+  async get(@CurrentCaller() caller: Caller, @Param('id', IdPipe) id: string) {
+    await this.acknowledged.applied(id);
     return this.heartbeats.get(caller.projectId, id);
   }
 

@@ -59,6 +59,11 @@ describe('heartbeats', () => {
     });
   });
 
+  it('gives a ping URL at the port that is really listened on', async () => {
+    const { ping_url: pingUrl, token } = await create();
+    expect(pingUrl).toBe(`http://127.0.0.1:${server.port}/v1/heartbeats/${token}/ping`);
+  });
+
   it('gives a token that certifies itself', async () => {
     const { id, token } = await create();
     expect(verifyPingToken(token, server.kernel.config.PING_TOKEN_KEYS!)).toEqual({ heartbeatId: id, generation: 0 });

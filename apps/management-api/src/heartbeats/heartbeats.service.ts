@@ -7,7 +7,7 @@ import {
   CONFIG,
   type FlatlineConfig,
   Problem,
-  publicBaseUrl,
+  PublicUrl,
   requireVariable,
 } from '@flatline/service-kernel';
 import { DataSource, type EntityManager } from 'typeorm';
@@ -29,7 +29,7 @@ const ECHO_MS = 500;
 /** What people can do with heartbeats. Every change is one transaction with the event that tells of it. */
 @Injectable()
 export class HeartbeatsService {
-  private readonly context: ViewContext;
+  private readonly keyring: ViewContext['keyring'];
 
   constructor(
     @Inject(CONFIG) private readonly config: FlatlineConfig,
@@ -37,8 +37,9 @@ export class HeartbeatsService {
     private readonly dataSource: DataSource,
     private readonly notices: DefinitionNotices,
     private readonly store: HeartbeatStore,
+    private readonly publicUrl: PublicUrl,
   ) {
-    this.context = { keyring: requireVariable(config, 'PING_TOKEN_KEYS'), baseUrl: publicBaseUrl(config) };
+    this.keyring = requireVariable(config, 'PING_TOKEN_KEYS');
   }
 
   /** @throws Problem 402 when the project has all the heartbeats it may have */
@@ -77,13 +78,14 @@ export class HeartbeatsService {
   async list(projectId: string, page: ListPage): Promise<HeartbeatList> {
     const wanted = page.limit ?? (page.cursor ? PAGE_DEFAULT : Infinity);
     const heartbeats: HeartbeatView[] = [];
+    const context = this.viewContext();
     let after: Position | undefined = page.cursor;
     for (;;) {
       const missing = wanted - heartbeats.length;
       const chunk = await this.store.list(projectId, after, Math.min(LIST_CHUNK, missing) + 1);
       const more = chunk.length > Math.min(LIST_CHUNK, missing);
       const taken = more ? chunk.slice(0, -1) : chunk;
-      heartbeats.push(...taken.map((each) => this.view(each)));
+      heartbeats.push(...taken.map((each) => viewOf(each, context)));
       const last = taken.at(-1);
       if (!more || !last) return { heartbeats, next_cursor: null };
       after = { at: last.createdAt, id: last.definition.heartbeatId };
@@ -151,7 +153,11 @@ export class HeartbeatsService {
   }
 
   private view(heartbeat: StoredHeartbeat): HeartbeatView {
-    return viewOf(heartbeat, this.context);
+    return viewOf(heartbeat, this.viewContext());
+  }
+
+  private viewContext(): ViewContext {
+    return { keyring: this.keyring, baseUrl: this.publicUrl.base };
   }
 }
 

@@ -3,6 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ZodResponse } from 'nestjs-zod';
 import { BearerGuard } from '../auth/bearer.guard';
 import { type Caller, CurrentCaller } from '../auth/caller';
+import { AcknowledgedPings } from '../heartbeats/acknowledged-pings';
 import { HeartbeatsService } from '../heartbeats/heartbeats.service';
 import { IdPipe } from '../requests/ids';
 import { RequestPipe } from '../requests/request.pipe';
@@ -18,6 +19,7 @@ export class HistoryController {
   constructor(
     private readonly heartbeats: HeartbeatsService,
     private readonly history: HistoryService,
+    private readonly acknowledged: AcknowledgedPings,
   ) {}
 
   @Get('pings')
@@ -25,6 +27,7 @@ export class HistoryController {
   @ZodResponse({ status: 200, description: 'Newest first.', type: PingListDto })
   async pings(@CurrentCaller() caller: Caller, @Param('id', IdPipe) id: string, @Query() query: HistoryQueryDto) {
     await this.heartbeats.assertExists(caller.projectId, id);
+    await this.acknowledged.applied(id);
     return this.history.pings(id, query);
   }
 
@@ -33,6 +36,7 @@ export class HistoryController {
   @ZodResponse({ status: 200, description: 'Newest first.', type: IncidentListDto })
   async incidents(@CurrentCaller() caller: Caller, @Param('id', IdPipe) id: string, @Query() query: HistoryQueryDto) {
     await this.heartbeats.assertExists(caller.projectId, id);
+    await this.acknowledged.applied(id);
     return this.history.incidents(id, query);
   }
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type Type } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { type FlatlineConfig, CONFIG, publicBaseUrl } from '@flatline/service-kernel';
+import { PublicUrl } from '@flatline/service-kernel';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { cleanupOpenApiDoc } from 'nestjs-zod';
 import { componentSchemas, renameReferences } from './component-schemas';
@@ -22,7 +22,7 @@ export class OpenApiDocument {
   private document: OpenAPIObject | undefined;
 
   constructor(
-    @Inject(CONFIG) private readonly config: FlatlineConfig,
+    private readonly publicUrl: PublicUrl,
     @Inject(DOCUMENTED_MODULE) private readonly documented: Type<unknown>,
     private readonly modules: ModulesContainer,
     private readonly applicationConfig: ApplicationConfig,
@@ -41,7 +41,7 @@ export class OpenApiDocument {
       .setDescription('Know when your scheduled jobs silently stop.')
       .setVersion('1')
       .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
-      .addServer(publicBaseUrl(this.config))
+      .addServer(this.publicUrl.base)
       .addSecurity(SECURITY_SCHEME, { type: 'http', scheme: 'bearer', description: 'A management key.' })
       .addSecurityRequirements(SECURITY_SCHEME)
       .build();

@@ -1,0 +1,49 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { shardOf } from '@flatline/domain';
+import { EVENT_LOG, type EventLog } from '@flatline/event-log';
+import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
+import { type Clock, CLOCK, CONFIG, type FlatlineConfig } from '@flatline/service-kernel';
+import { DataSource } from 'typeorm';
+
+const WITHIN_MS = 500;
+const LOOK_EVERY_MS = 8;
+
+/**
+ * Lets a reader see every ping that was acknowledged before it asked: a ping is answered when it is in the log and
+ * applied some milliseconds later, and a script that pings and then reads must not find it missing.
+ */
+@Injectable()
+export class AcknowledgedPings {
+  constructor(
+    @Inject(EVENT_LOG) private readonly log: EventLog,
+    @Inject(CONFIG) private readonly config: FlatlineConfig,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly dataSource: DataSource,
+  ) {}
+
+  /**
+   * Resolves when the scheduler has applied what the log held of the heartbeat's shard at the call, or after half a
+   * second: a scheduler that is behind, or a log that does not answer, must not keep anybody from reading.
+   */
+  async applied(heartbeatId: string): Promise<void> {
+    const partition = shardOf(heartbeatId, this.config.PING_PARTITIONS);
+    const deadline = this.clock.monotonic() + WITHIN_MS;
+    let end: number;
+    try {
+      end = (await this.log.bounds(PINGS_TOPIC, partition)).end;
+    } catch {
+      return; // the log is away: what is known is answered, and readiness tells of the log
+    }
+    while ((await this.nextOffset(partition)) < end && this.clock.monotonic() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+  }
+
+  private async nextOffset(partition: number): Promise<number> {
+    const [row] = await this.dataSource.query<{ next_offset: string }[]>(
+      'SELECT next_offset FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = $3',
+      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, partition],
+    );
+    return Number(row?.next_offset ?? 0);
+  }
+}
