@@ -50,6 +50,11 @@ async function cleanUp() {
   }
 }
 
+/** What the product counted in the end: histograms say more than the table. */
+async function keepMetrics({ baseUrl }, file) {
+  fs.writeFileSync(file, await (await fetch(`${baseUrl}/metrics`)).text());
+}
+
 /** Starts with an empty directory, then again with what is there; the last one stays up. */
 async function startProduct(options, startOptions) {
   let target = await startStandalone(startOptions);
@@ -94,6 +99,7 @@ async function run(options) {
   cleanups.push(bare.stop);
   const api = new Api(target);
   cleanups.push(() => api.close());
+  if (options.keep) cleanups.push(() => keepMetrics(target, path.join(workDir, 'metrics.txt')));
 
   const context = { target, bare, api, tool, options, workDir, say };
   for (const name of options.only.filter((each) => each !== 'start')) outcomes[name] = await measures[name](context);

@@ -1,10 +1,11 @@
 import { createReadStream, rmSync } from 'node:fs';
+import * as path from 'node:path';
 import { createInterface } from 'node:readline';
 import statistics from '../statistics.cjs';
 import { forEachAtOnce, pingPath } from '../target/api.mjs';
 import { readProgress, untilApplied, watchLag } from '../target/metrics.mjs';
 import { watchCpu, watchMemory } from '../target/process-tree.mjs';
-import { idsFileIn, pingAtRate } from './fixed-rate.mjs';
+import { pingAtRate } from './fixed-rate.mjs';
 import { count, cpuLine, GOALS, megabytes, ms, perSecond } from './goals.mjs';
 
 /** Short enough that timers are moved again and again, long enough that nothing goes down before it is paused. */
@@ -20,7 +21,7 @@ export async function measureSustained(context) {
   const heartbeats = await api.createHeartbeats(
     Array.from({ length: options.heartbeats }, (_, index) => ({ name: `sustained ${index}`, ...SCHEDULE })),
   );
-  const idsFile = idsFileIn(workDir, 'sustained');
+  const idsFile = path.join(workDir, 'sustained.ids');
   say(`sustained: ${count(rate)} pings/s to ${count(heartbeats.length)} heartbeats for ${seconds} s`);
 
   const before = await readProgress(target);
