@@ -8,6 +8,7 @@ export * from './http/http-application';
 export * from './http/json-body';
 export * from './http/problem';
 export * from './http/problem-of';
+export * from './http/public-url';
 export * from './http/send-problem';
 export * from './kernel.module';
 export * from './logging/create-logger';

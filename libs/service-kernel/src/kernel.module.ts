@@ -6,6 +6,7 @@ import { CONFIG } from './config/load-config';
 import { HealthController } from './health/health.controller';
 import { HealthRegistry } from './health/health-registry';
 import { ProblemFilter } from './http/problem-filter';
+import { PublicUrl } from './http/public-url';
 import { createLogger, LOGGER, type Logger } from './logging/create-logger';
 import { Metrics } from './metrics/metrics';
 import { MetricsController } from './metrics/metrics.controller';
@@ -42,7 +43,7 @@ export function createKernel(
 }
 
 /**
- * Global module with the kernel's parts (CONFIG, CLOCK, LOGGER, HealthRegistry, ShutdownSequence, Metrics), the form of
+ * Global module with the kernel's parts (CONFIG, CLOCK, LOGGER, HealthRegistry, ShutdownSequence, Metrics, PublicUrl), the form of
  * errors, `/healthz`, `/readyz` and `/metrics`. `infrastructure` are further providers everybody may inject: the data
  * source, the event log, the timers.
  */
@@ -57,6 +58,7 @@ export class KernelModule {
       { provide: HealthRegistry, useValue: kernel.health },
       { provide: ShutdownSequence, useValue: kernel.shutdown },
       { provide: Metrics, useValue: kernel.metrics },
+      PublicUrl,
       ...infrastructure,
     ];
     return {
