@@ -1,1 +1,2 @@
-export {};
+export { NotifierModule } from './notifier.module';
+export { Notifier, type NotifierParts } from './notifier';

@@ -6,6 +6,13 @@ import type { SendOutcome } from './send-outcome';
 export const channelKindNames = ['email', 'webhook', 'terminal'] as const;
 export type ChannelKindName = (typeof channelKindNames)[number];
 
+/** How many attempts may usefully run at the same time. */
+export interface ChannelConcurrency {
+  readonly limit: number;
+  /** Whether the limit is for all channels of the kind together, because one thing serves them all, or for each. */
+  readonly isShared: boolean;
+}
+
 export interface SendTarget<Settings> {
   readonly settings: Settings;
   /** The signing secret of the channel; null for kinds that sign nothing. */
@@ -28,6 +35,7 @@ export interface ChannelKind<Settings = unknown, Message = unknown> {
   readonly missing: string | null;
   /** No attempt takes longer, in ms. Whoever claims a delivery may count on it. */
   readonly sendLimitMs: number;
+  readonly concurrency: ChannelConcurrency;
   /** Pure: the same facts give the same message, whenever and wherever it is rendered. */
   render(facts: IncidentFacts): Message;
   /** Makes one attempt and never throws for what the network or the other side does. */

@@ -39,6 +39,7 @@ export function createEmailChannel(options: EmailOptions): ChannelKind<EmailSett
     settings: emailSettings,
     missing: transport ? null : 'SMTP_URL is not set, so no mail can be sent.',
     sendLimitMs,
+    concurrency: { limit: MAX_CONNECTIONS, isShared: true },
     render: (facts) => renderEmail(facts, publicBaseUrl),
     send: async (message, target) => {
       if (!transport) return retryable('no mail server is configured (SMTP_URL)');

@@ -36,6 +36,7 @@ export function createTerminalChannel(stream: TerminalStream): ChannelKind<objec
     settings: terminalSettings,
     missing: null,
     sendLimitMs: SEND_LIMIT_MS,
+    concurrency: { limit: 1, isShared: true },
     render: renderTerminal,
     send: (message) => print(stream, message),
     close: () => Promise.resolve(),

@@ -26,6 +26,8 @@ export interface WebhookOptions {
 }
 
 const SEND_LIMIT_MS = 10_000;
+/** To one receiver at once. */
+const MAX_CONNECTIONS = 32;
 /** Most of an answer's body that is read, in bytes; only its status counts, the rest is for keeping the connection. */
 const ANSWER_MAX_BYTES = 65_536;
 /** How long an answer's body may take, in ms, before its connection is given up. */
@@ -46,6 +48,7 @@ export function createWebhookChannel(options: WebhookOptions): ChannelKind<Webho
     settings: webhookSettings,
     missing: null,
     sendLimitMs,
+    concurrency: { limit: MAX_CONNECTIONS, isShared: false },
     render: renderWebhook,
     send: async ({ body }, target) => {
       const url = new URL(target.settings.url);

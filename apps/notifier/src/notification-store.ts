@@ -1,0 +1,89 @@
+import type { LogRecord } from '@flatline/event-log';
+import type { EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import type { KnownNotification, PlannedNotification } from './plan-notifications';
+import type { PoisonRecord } from './read-incidents';
+
+/** A channel of a project, as far as planning needs it. */
+export interface ProjectChannel {
+  readonly id: string;
+  readonly projectId: string;
+  readonly kind: string;
+}
+
+/** The statements of planning; all run in the transaction that moves the position. */
+export class NotificationStore {
+  /** The channels of these projects that are not deleted, oldest first. */
+  async channelsOf(manager: EntityManager, projectIds: readonly string[]): Promise<ProjectChannel[]> {
+    return manager.query<ProjectChannel[]>(
+      `SELECT id, project_id AS "projectId", kind FROM channel
+       WHERE project_id = ANY($1::uuid[]) AND deleted_at IS NULL ORDER BY created_at, id`,
+      [projectIds],
+    );
+  }
+
+  /** What was planned for these incidents before. */
+  async known(manager: EntityManager, incidentIds: readonly string[]): Promise<KnownNotification[]> {
+    return manager.query<KnownNotification[]>(
+      `SELECT incident_id AS "incidentId", transition, channel_id AS "channelId", channel_kind AS "channelKind", status
+       FROM notification WHERE incident_id = ANY($1::uuid[])`,
+      [incidentIds],
+    );
+  }
+
+  /**
+   * Writes notifications; `seq` follows their order here, and with it what one channel hears of one heartbeat. Pending
+   * ones are due at once.
+   */
+  async insert(manager: EntityManager, planned: readonly PlannedNotification[], now: number): Promise<void> {
+    if (planned.length === 0) return;
+    await manager.query(
+      `INSERT INTO notification (id, event_id, project_id, heartbeat_id, incident_id, channel_id, channel_kind, transition,
+         facts, status, reason, next_attempt_at, created_at, finished_at)
+       SELECT id, event_id, project_id, heartbeat_id, incident_id, channel_id, channel_kind, transition,
+         facts, status, reason, CASE WHEN status = 'pending' THEN $12::timestamptz END, $12,
+         CASE WHEN status <> 'pending' THEN $12::timestamptz END
+       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+         $9::jsonb[], $10::text[], $11::text[]) WITH ORDINALITY
+         AS planned (id, event_id, project_id, heartbeat_id, incident_id, channel_id, channel_kind, transition,
+           facts, status, reason, position)
+       ORDER BY position`,
+      [
+        planned.map(({ id }) => id),
+        planned.map(({ eventId }) => eventId),
+        planned.map(({ facts }) => facts.projectId),
+        planned.map(({ facts }) => facts.heartbeat.id),
+        planned.map(({ incidentId }) => incidentId),
+        planned.map(({ channelId }) => channelId),
+        planned.map(({ channelKind }) => channelKind),
+        planned.map(({ transition }) => transition),
+        planned.map(({ facts }) => JSON.stringify(facts)),
+        planned.map(({ status }) => status),
+        planned.map(({ reason }) => reason),
+        new Date(now),
+      ],
+    );
+  }
+
+  /** Puts records aside that cannot be planned, with their bytes, their place and the reason. */
+  async bury(manager: EntityManager, poison: readonly PoisonRecord[], now: number): Promise<void> {
+    if (poison.length === 0) return;
+    const of = <Value>(value: (record: LogRecord) => Value): Value[] => poison.map(({ record }) => value(record));
+    await manager.query(
+      `INSERT INTO dead_letter (id, source, topic, partition, log_offset, key, payload, reason, created_at)
+       SELECT id, 'log', topic, partition, log_offset, key, payload, reason, $8
+       FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::bytea[], $7::text[])
+         AS poison (id, topic, partition, log_offset, key, payload, reason)`,
+      [
+        poison.map(() => uuidv7()),
+        of(({ topic }) => topic),
+        of(({ partition }) => partition),
+        of(({ offset }) => offset),
+        of(({ key }) => key.replaceAll('\u0000', '')), // Postgres keeps no NUL in text
+        of(({ value }) => value),
+        poison.map(({ reason }) => reason),
+        new Date(now),
+      ],
+    );
+  }
+}
