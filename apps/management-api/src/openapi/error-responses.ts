@@ -23,6 +23,10 @@ export const problemSchema = {
   },
 } as const;
 
+/** What a ping URL answers with: the shortest body there is, because nobody reads it but a job's log. */
+const pingErrorSchema = { type: 'object', required: ['error'], properties: { error: { type: 'string' } } } as const;
+const problemReference = { $ref: '#/components/schemas/Problem' };
+
 const DESCRIPTIONS: Readonly<Record<number, string>> = {
   400: 'The body is not JSON, or the URL is malformed.',
   401: 'The key is missing or not valid.',
@@ -56,7 +60,7 @@ export function addErrorResponses(path: string, method: string, operation: Opera
       // An answer to HEAD has no body.
       ...(method === 'head'
         ? {}
-        : { content: { 'application/json': { schema: { $ref: '#/components/schemas/Problem' } } } }),
+        : { content: { 'application/json': { schema: secured ? problemReference : pingErrorSchema } } }),
     };
   }
 }
