@@ -99,11 +99,11 @@ export class RuntimeStore {
     );
   }
 
-  /** One page of the heartbeats of a shard whose timer should have woken before the watermark, oldest first. */
+  /** One page of the heartbeats of a shard whose timer is armed for an instant before `before`, oldest first. */
   async overdue(
     manager: EntityManager,
     shard: number,
-    watermark: number,
+    before: number,
     after: { readonly wakeAt: Date; readonly heartbeatId: string } | null,
     limit: number,
   ): Promise<{ heartbeatId: string; wakeAt: Date }[]> {
@@ -111,7 +111,7 @@ export class RuntimeStore {
       `SELECT heartbeat_id, wake_at FROM heartbeat_runtime
        WHERE shard = $1 AND wake_at < $2 AND ($3::timestamptz IS NULL OR (wake_at, heartbeat_id) > ($3, $4::uuid))
        ORDER BY wake_at, heartbeat_id LIMIT $5`,
-      [shard, new Date(watermark), after?.wakeAt ?? null, after?.heartbeatId ?? null, limit],
+      [shard, new Date(before), after?.wakeAt ?? null, after?.heartbeatId ?? null, limit],
     );
     return rows.map((row) => ({ heartbeatId: row.heartbeat_id, wakeAt: row.wake_at }));
   }

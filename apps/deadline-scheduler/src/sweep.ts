@@ -20,6 +20,11 @@ const WITHOUT_TIMERS_FOR_MS = 60_000;
 const PAGE_ROWS = 500;
 /** A watermark this far behind the clock is lagging; when it has caught up, a sweep follows at once. */
 const LAGGING_MS = 1_000;
+/**
+ * A crash can take the last moves of timers with it, which would leave their deadlines to a later sweep. So the first
+ * sweep of a process also arms what is due this soon.
+ */
+const FIRST_SWEEP_AHEAD_MS = 60_000;
 
 /**
  * Finds what the timers forgot: every row whose timer should have woken before the watermark, page by page without a
@@ -52,17 +57,19 @@ export class Sweep {
 
   /** Called with every new watermark; sweeps a shard that has caught up after lagging, and one that is new to us. */
   watermarkMoved(shard: number, watermark: number): void {
-    const wasLagging = this.lagging.get(shard) ?? true;
+    const wasLagging = this.lagging.get(shard);
     const isLagging = this.parts.clock.now() - watermark > LAGGING_MS;
+    if (wasLagging === undefined && isLagging) return;
     this.lagging.set(shard, isLagging);
-    if (wasLagging && !isLagging) void this.sweepShard(shard, watermark);
+    if (wasLagging === undefined) void this.sweepShard(shard, watermark + FIRST_SWEEP_AHEAD_MS);
+    else if (wasLagging && !isLagging) void this.sweepShard(shard, watermark);
   }
 
-  /** Sweeps one shard; a second call meanwhile joins the first. Never rejects. */
-  sweepShard(shard: number, watermark: number): Promise<void> {
+  /** Sweeps one shard up to an instant; a second call meanwhile joins the first. Never rejects. */
+  sweepShard(shard: number, upTo: number): Promise<void> {
     const running = this.sweeping.get(shard);
     if (running) return running;
-    const sweep = this.sweepPages(shard, watermark)
+    const sweep = this.sweepPages(shard, upTo)
       .catch((error: unknown) => {
         if (!this.stopped) this.parts.logger.warn({ err: error, shard }, 'a sweep failed; the next one tries again');
       })
@@ -84,11 +91,11 @@ export class Sweep {
     }
   }
 
-  private async sweepPages(shard: number, watermark: number): Promise<void> {
+  private async sweepPages(shard: number, upTo: number): Promise<void> {
     const { dataSource, judge, runtime } = this.parts;
     let last: { wakeAt: Date; heartbeatId: string } | null = null;
     while (!this.stopped) {
-      const page = await runtime.overdue(dataSource.manager, shard, watermark, last, PAGE_ROWS);
+      const page = await runtime.overdue(dataSource.manager, shard, upTo, last, PAGE_ROWS);
       if (page.length === 0) return;
       const ids = page.map((row) => row.heartbeatId).sort();
       await judge.judge(shard, ids, { skipLocked: true });
