@@ -35,9 +35,13 @@ function project(displayName, suffix, extra = {}) {
   };
 }
 
-/** Real servers: one Postgres for the whole run, started and stopped around it. */
-const withServers = (testTimeout) => ({
-  testTimeout,
+/**
+ * Real servers: one Postgres for the whole run, started and stopped around it. The limit of a test goes through a setup
+ * file, because Jest 30 reads `testTimeout` of a project and then does not use it.
+ */
+const withServers = (testTimeoutMs) => ({
+  globals: { testTimeoutMs },
+  setupFilesAfterEnv: ['<rootDir>/tools/jest/test-timeout.js'],
   globalSetup: '<rootDir>/tools/jest/global-setup.js',
   globalTeardown: '<rootDir>/tools/jest/global-teardown.js',
 });
