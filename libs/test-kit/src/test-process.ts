@@ -11,6 +11,9 @@ export interface TestProcessOptions {
   /** Added to a minimal environment (PATH, HOME, TMPDIR); our own variables are not inherited. */
   env?: Record<string, string>;
   cwd?: string;
+  /** Run it as another user; needs root. */
+  uid?: number;
+  gid?: number;
 }
 
 export interface TestProcess {
@@ -32,12 +35,13 @@ export interface TestProcess {
 }
 
 /** Starts a program as a user would. It does not outlive the test process, not even when that is killed. */
-export function startTestProcess({ args, command, env = {}, cwd }: TestProcessOptions): TestProcess {
+export function startTestProcess({ args, command, env = {}, cwd, ...user }: TestProcessOptions): TestProcess {
   const inherited = Object.fromEntries(
     ['PATH', 'HOME', 'TMPDIR', 'LANG'].flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
   );
   const child = spawn(command ?? process.execPath, args, {
     cwd,
+    ...user,
     env: { ...inherited, ...env } as NodeJS.ProcessEnv,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Whether a process of this id runs. One that has ended and was not yet waited for does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return process.platform !== 'linux';
+  }
+}
+
+/** kill -9 of processes and of all they started, however deep. Null is nobody. */
+export function killTree(...roots: (number | null)[]): void {
+  const parents = parentsOfAll();
+  const doomed = new Set(roots.filter((pid) => pid !== null));
+  // Children are added behind those still to be visited, so one pass finds every generation.
+  for (const pid of doomed) {
+    for (const [child, parent] of parents) if (parent === pid) doomed.add(child);
+  }
+  for (const pid of doomed) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // Gone in the meantime.
+    }
+  }
+}
+
+/** Process id and its parent's, of every process there is. */
+function parentsOfAll(): Map<number, number> {
+  if (process.platform !== 'linux') {
+    const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
+    return new Map(rows.map((row) => row.trim().split(/\s+/).map(Number) as [number, number]));
+  }
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      // The name in parentheses may hold anything; the state and the parent come after the last one.
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+    } catch {
+      // Gone in the meantime.
+    }
+  }
+  return parents;
+}
