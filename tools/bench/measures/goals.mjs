@@ -34,3 +34,15 @@ export function cpuLine(cpu) {
   const cores = (value) => Math.max(0, value).toFixed(2);
   return `cores used: server ${cores(cpu.server)}, postgres ${cores(cpu.children)}, load generator ${cores(cpu.load)}, others ${cores(cpu.others)}`;
 }
+
+/** What one ping costs, in processor time: it hardly depends on what else the machine does. */
+export function costPerPing(cpu, pingsPerSecond) {
+  if (!cpu) return null;
+  const microseconds = (cores) => (cores / pingsPerSecond) * 1e6;
+  return { server: microseconds(cpu.server), postgres: microseconds(cpu.children), load: microseconds(cpu.load) };
+}
+
+export function costText(cost) {
+  const whole = (name) => Math.round(cost[name]);
+  return `${whole('server') + whole('postgres')} µs (server ${whole('server')}, postgres ${whole('postgres')})`;
+}

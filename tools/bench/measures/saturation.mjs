@@ -3,7 +3,7 @@ import statistics from '../statistics.cjs';
 import { pingPath } from '../target/api.mjs';
 import { readProgress, untilApplied } from '../target/metrics.mjs';
 import { watchCpu } from '../target/process-tree.mjs';
-import { count, cpuLine, ms, perSecond } from './goals.mjs';
+import { costPerPing, costText, count, cpuLine, ms, perSecond } from './goals.mjs';
 
 const CONNECTIONS = [64, 256];
 
@@ -54,7 +54,8 @@ async function measureConnections(context, paths, connections, seconds) {
       `  ${perSecond(result.perSecond)} acknowledged, ${perSecond(appliedPerSecond)} applied meanwhile, the rest within ` +
         `${drained.seconds.toFixed(1)} s; bare ${perSecond(bareResult.perSecond)}; other answers ${result.other}`,
     );
-    say(`  ${cpuLine(used)}`);
+    const cost = costPerPing(used, result.perSecond);
+    say(`  ${cpuLine(used)}${cost ? `; per ping ${costText(cost)}` : ''}`);
     if (result.acknowledged > accepted) {
       failures.push(`saturation: ${count(result.acknowledged)} pings got 200, flatline counted ${count(accepted)}`);
     }

@@ -24,7 +24,7 @@ export function startOutcome({ firstMs, againMs }) {
 
 /** The whole stack after it has started and before anything was asked of it. */
 export async function measureIdleMemory({ target, options, say }) {
-  const settleSeconds = options.isQuick ? 5 : 15;
+  const settleSeconds = options.isQuick ? 15 : 30; // unused connections are given up after 10 s
   say(`idle memory: ${settleSeconds} s after the start`);
   await new Promise((resolve) => setTimeout(resolve, settleSeconds * 1000));
   const memory = memoryOf(target.pid);

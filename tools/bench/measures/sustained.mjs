@@ -6,7 +6,7 @@ import { forEachAtOnce, pingPath } from '../target/api.mjs';
 import { readProgress, untilApplied, watchLag } from '../target/metrics.mjs';
 import { watchCpu, watchMemory } from '../target/process-tree.mjs';
 import { pingAtRate } from './fixed-rate.mjs';
-import { count, cpuLine, GOALS, megabytes, ms, perSecond } from './goals.mjs';
+import { costPerPing, costText, count, cpuLine, GOALS, megabytes, ms, perSecond } from './goals.mjs';
 
 /** Short enough that timers are moved again and again, long enough that nothing goes down before it is paused. */
 const SCHEDULE = { interval_secs: 10, grace_secs: 60 };
@@ -41,6 +41,7 @@ export async function measureSustained(context) {
   const lag = statistics.summarize(lags);
   const acknowledgedPerSecond = load.acknowledged / load.seconds;
   const applied = drained.applied - before.applied;
+  const cost = costPerPing(used, acknowledgedPerSecond);
   say(
     `  watermark lag: mean ${lag.mean.toFixed(2)} s, max ${lag.max.toFixed(2)} s over ${lag.count} samples; ` +
       `all applied ${drained.seconds.toFixed(1)} s after the last answer`,
@@ -65,13 +66,14 @@ export async function measureSustained(context) {
       },
       { name: '  watermark lag, mean', measured: `${lag.mean.toFixed(2)} s` },
       { name: '  p50 / p99', measured: `${ms(load.latencyMs.p50)} / ${ms(load.latencyMs.p99)}` },
+      ...(cost ? [{ name: '  processor time per ping', measured: costText(cost) }] : []),
       ...(memory ? [{ name: '  memory of the stack at load (pss)', measured: megabytes(memory.pssMb) }] : []),
       ...(memory ? [{ name: '  memory of the stack at load (rss)', measured: megabytes(memory.rssMb) }] : []),
       { name: '  acknowledged, lost', measured: count(history.lost), goal: '0', isMet: history.lost === 0 },
       { name: '  in the history twice', measured: count(history.doubled), goal: '0', isMet: history.doubled === 0 },
     ],
     failures: failuresOf({ load, applied, drained, history }),
-    figures: { rate, seconds, load, lag, lags, cpu: used, memory, drained, applied, history },
+    figures: { rate, seconds, load, lag, lags, cpu: used, costMicroseconds: cost, memory, drained, applied, history },
   };
 }
 
