@@ -13,6 +13,7 @@ describe('reading from Postgres', () => {
   const database = useTestDatabase('logreading');
   let admin: Client;
   let opened: EventLog[] = [];
+  const gates: (() => void)[] = [];
 
   beforeEach(async () => {
     admin = new Client({ connectionString: database.url });
@@ -20,6 +21,7 @@ describe('reading from Postgres', () => {
     await admin.query('DROP SCHEMA IF EXISTS flatline_log CASCADE');
   });
   afterEach(async () => {
+    for (const release of gates.splice(0)) release(); // a log closes after the batches in hand
     await Promise.all(opened.map((log) => log.close()));
     opened = [];
     await admin.end();
@@ -89,7 +91,7 @@ describe('reading from Postgres', () => {
     const log = await openLog();
     const work = new SharedWork();
     let release: () => void = () => undefined;
-    const gate = new Promise<void>((resolve) => (release = resolve));
+    const gate = new Promise<void>((resolve) => gates.push((release = resolve)));
     const subscription = await log.consume({
       topic: TOPIC,
       group: 'g',
@@ -178,7 +180,7 @@ describe('reading from Postgres', () => {
       const quick = new SharedWork();
       const slow = new SharedWork();
       let release: () => void = () => undefined;
-      const gate = new Promise<void>((resolve) => (release = resolve));
+      const gate = new Promise<void>((resolve) => gates.push((release = resolve)));
       await log.consume({ topic: TOPIC, group: 'quick', maxRecords: 100, handler: quick.member('a') });
       await log.consume({ topic: TOPIC, group: 'slow', maxRecords: 100, handler: slow.member('a', () => gate) });
       const producer = await log.producer();
