@@ -34,6 +34,8 @@ export interface EmbeddedPostgresOptions {
   onExit?: (exit: EmbeddedPostgresExit) => void;
   /** added to, or instead of, the settings in settings.ts */
   settings?: PostgresSettings;
+  /** of the data directory, when the caller has taken it already; then the caller also gives it back */
+  lock?: DataDirectoryLock;
   /** a port it must not take, because the caller is about to */
   reservedPort?: number;
 }
@@ -44,7 +46,7 @@ export interface EmbeddedPostgres {
   readonly port: number;
   /** of the server as it runs now */
   readonly pid: number;
-  /** Ends the server and gives the data directory free; bounded to about 7 s. May be called twice. */
+  /** Ends the server and gives the data directory free (unless it was locked before); at most about 7 s. */
   stop(): Promise<void>;
   /**
    * Starts the server again after `onExit`, on the same port, so that connection pools find it. Rejects as
@@ -71,7 +73,7 @@ const LEFTOVERS_WITHIN_MS = 10_000;
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const dataDir = path.resolve(options.dataDir);
-  const lock = lockDataDirectory(dataDir);
+  const lock = options.lock ? { release: () => undefined } : lockDataDirectory(dataDir);
   try {
     const { place, password } = await prepare(fs.realpathSync(dataDir));
     const server = new EmbeddedServer(place, options, lock);
