@@ -41,7 +41,7 @@ export interface LogBounds {
  * Durable, partitioned, ordered log of records. The only way services tell one another that something happened.
  *
  * One instance per process; it may hold any number of producers and subscriptions. Adapters: `postgres/`.
- * Every adapter passes the one suite in `contract/`.
+ * Every adapter passes the one suite in `event-log.contract-suite.ts`.
  */
 export interface EventLog {
   /**
