@@ -1,0 +1,23 @@
+import { AlreadyRunning } from '@flatline/embedded-postgres';
+import { InstallationMismatch } from '@flatline/persistence';
+import { startupProblem } from './startup-problem';
+
+const config = { HOST: '127.0.0.1', PORT: 8080 };
+const systemError = (code: string) => Object.assign(new Error(`connect ${code}`), { code });
+
+describe('why Flatline did not start', () => {
+  it.each([
+    ['the port is taken', systemError('EADDRINUSE'), /^Port 8080 on 127\.0\.0\.1 is already in use; .*set PORT/],
+    ['the port is for root only', systemError('EACCES'), /may not listen on port 8080/],
+    ['the address is not ours', systemError('EADDRNOTAVAIL'), /no address 127\.0\.0\.1; set HOST/],
+    ['the database is away', systemError('ECONNREFUSED'), /DATABASE_URL cannot be reached \(ECONNREFUSED\)/],
+    ['another Flatline has the data', new AlreadyRunning('/data', 7), /^Flatline is already running .*process 7/],
+    ['a variable contradicts the data', new InstallationMismatch('PING_PARTITIONS is 8'), /PING_PARTITIONS is 8/],
+    ['something unforeseen', new Error('the moon is full'), /the moon is full/],
+    ['something that is no error', 'odd', /odd/],
+  ])('%s: one sentence, no stack trace', (_case, error, sentence) => {
+    const problem = startupProblem(error, config);
+    expect(problem).toMatch(sentence);
+    expect(problem).not.toMatch(/\n|\bat .*:\d+/);
+  });
+});
