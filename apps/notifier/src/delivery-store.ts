@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { CLAIMANT_LOCK_CLASS } from './claimant';
 import type { QueuedDelivery } from './delivery-lanes';
 import type { NextStep, NotToldReason } from './next-step';
 
@@ -188,6 +189,23 @@ export class DeliveryStore {
     );
     const byPosition = new Map(rows.map(({ position, ...next }) => [Number(position), next]));
     return stories.map((_story, index) => byPosition.get(index + 1) ?? null);
+  }
+
+  /**
+   * Makes due what is claimed by processes that are no longer alive (see `Claimant`).
+   *
+   * @returns how many
+   */
+  async freeClaimsOfTheDead(now: number): Promise<number> {
+    const [, freed] = await this.dataSource.query<[unknown, number]>(
+      `UPDATE notification n SET next_attempt_at = $1
+       WHERE status = 'sending' AND next_attempt_at > $1 AND NOT EXISTS (
+         SELECT 1 FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = $2 AND objid = (hashtext(n.claim_id::text)::bigint & 4294967295)::oid
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`,
+      [new Date(now), CLAIMANT_LOCK_CLASS],
+    );
+    return freed;
   }
 
   /** The channels of those that are unfinished. */

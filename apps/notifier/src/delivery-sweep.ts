@@ -1,12 +1,14 @@
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { WakeQueue } from '@flatline/timers';
+import type { Claimant } from './claimant';
 import type { QueuedDelivery } from './delivery-lanes';
 import type { DeliveryStore, DueNotification } from './delivery-store';
 import type { Backlog } from './notifier-metrics';
 
 export interface DeliverySweepParts {
-  readonly store: DeliveryStore;
-  readonly queue: WakeQueue;
+  readonly store: Pick<DeliveryStore, 'freeClaimsOfTheDead' | 'due' | 'backlog'>;
+  readonly claimant: Pick<Claimant, 'proveAlive'>;
+  readonly queue: Pick<WakeQueue, 'wakeAt'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** These are due. */
@@ -20,8 +22,8 @@ const READY_WITHIN_MS = 90_000;
 
 /**
  * Finds what the timers forgot and what a dead process left behind, at the start, every 30 s and when there is room
- * again: everything that is due is offered, page by page without a cap, and what falls due before the next sweep is
- * armed anew. It needs neither Redis nor BullMQ to deliver.
+ * again: claims of the dead are freed, everything that is due is offered, page by page without a cap, and what falls due
+ * before the next sweep is armed anew. It needs neither Redis nor BullMQ to deliver.
  */
 export class DeliverySweep {
   private timer: NodeJS.Timeout | undefined;
@@ -34,9 +36,10 @@ export class DeliverySweep {
     this.succeededAt = parts.clock.monotonic();
   }
 
-  start(): void {
+  /** Resolves after the first sweep. */
+  start(): Promise<void> {
     this.timer = setInterval(() => void this.sweep(), EVERY_MS);
-    void this.sweep();
+    return this.sweep();
   }
 
   async stop(): Promise<void> {
@@ -67,8 +70,11 @@ export class DeliverySweep {
   }
 
   private async run(): Promise<void> {
-    const { store, clock, offer } = this.parts;
+    const { store, claimant, clock, logger, offer } = this.parts;
+    await claimant.proveAlive();
     const now = clock.now();
+    const freed = await store.freeClaimsOfTheDead(now);
+    if (freed > 0) logger.warn({ count: freed }, 'deliveries of a process that died are made again');
     let last: DueNotification | null = null;
     while (!this.stopped) {
       const page: DueNotification[] = await store.due(now + EVERY_MS, last, PAGE_ROWS);

@@ -4,7 +4,7 @@ import { INCIDENTS_TOPIC } from '@flatline/events';
 import { type Kernel, publicBaseUrl } from '@flatline/service-kernel';
 import type { Timers, WakeQueue } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
+import { Claimant } from './claimant';
 import { DefaultChannels, defaultWebhookSecret } from './default-channels';
 import { Deliverer } from './deliverer';
 import { DeliveryStore } from './delivery-store';
@@ -36,7 +36,8 @@ export class Notifier {
     const channels = this.openChannels();
     const defaults = new DefaultChannels(config, await defaultWebhookSecret(config, dataSource));
     const configuredIds = [...defaults.configured.map(({ id }) => id), TERMINAL_CHANNEL.id];
-    const store = new DeliveryStore(dataSource, uuidv7(), configuredIds);
+    const claimant = new Claimant(dataSource);
+    const store = new DeliveryStore(dataSource, claimant.id, configuredIds);
     const queue = timers.queue('deliveries');
     const metrics = new NotifierMetrics(this.parts.metrics, () => sweep.backlog);
 
@@ -51,7 +52,7 @@ export class Notifier {
       random: Math.random,
       roomAgain: () => void sweep.sweep(),
     });
-    const sweep = new DeliverySweep({ store, queue, clock, logger, offer: (due) => deliverer.offer(due) });
+    const sweep = new DeliverySweep({ store, claimant, queue, clock, logger, offer: (due) => deliverer.offer(due) });
     const consumer = new IncidentConsumer({
       dataSource,
       log,
@@ -65,7 +66,7 @@ export class Notifier {
     });
 
     await queue.start((id) => deliverer.wake(id), { concurrency: WAKE_CONCURRENCY });
-    sweep.start();
+    await sweep.start(); // before anything is claimed, so that nobody takes us for dead
     const subscription = await log.consume({
       topic: INCIDENTS_TOPIC,
       group: NOTIFIER_GROUP,
@@ -74,7 +75,7 @@ export class Notifier {
     });
     health.register('delivery timers', () => queue.missing());
     health.register('delivery sweep', () => sweep.missing());
-    shutdown.on('workers', 'notifier', () => stop({ subscription, sweep, deliverer, queue, channels }));
+    shutdown.on('workers', 'notifier', () => stop({ subscription, sweep, deliverer, claimant, queue, channels }));
   }
 
   private openChannels(): ChannelRegistry {
@@ -94,13 +95,14 @@ interface Running {
   readonly subscription: LogSubscription;
   readonly sweep: DeliverySweep;
   readonly deliverer: Deliverer;
+  readonly claimant: Claimant;
   readonly queue: WakeQueue;
   readonly channels: ChannelRegistry;
 }
 
 /** Plans nothing more, then delivers nothing more, then lets go of timers and connections. */
-async function stop({ subscription, sweep, deliverer, queue, channels }: Running): Promise<void> {
+async function stop({ subscription, sweep, deliverer, claimant, queue, channels }: Running): Promise<void> {
   await Promise.all([subscription.close(), sweep.stop()]);
   await deliverer.stop();
-  await Promise.all([queue.close(), channels.close()]);
+  await Promise.all([claimant.end(), queue.close(), channels.close()]);
 }

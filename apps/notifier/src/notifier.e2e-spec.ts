@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { createTestDatabase, eventually, startTestProcess, startWebhookReceiver } from '@flatline/test-kit';
+import type { TestDatabase, TestProcess, WebhookReceiver } from '@flatline/test-kit';
+import { testIncident } from './test-incidents';
+import { TestNotifier } from './test-notifier';
+
+jest.setTimeout(120_000);
+
+const main = join(__dirname, '..', '..', '..', 'dist', 'apps', 'notifier', 'main.js');
+
+let database: TestDatabase;
+let receiver: WebhookReceiver;
+/** Plans and delivers nothing: for its log and for looking into the database. */
+let outside: TestNotifier;
+const started: TestProcess[] = [];
+
+beforeEach(async () => {
+  database = await createTestDatabase('notifiere2e');
+  receiver = await startWebhookReceiver();
+  outside = await TestNotifier.open(database.url);
+});
+afterEach(async () => {
+  await Promise.all(started.splice(0).map(async (process) => process.ended ?? (await process.stop('SIGKILL'))));
+  await outside.stop();
+  await receiver.stop();
+  await database.drop();
+});
+
+async function startNotifier(env: Record<string, string> = {}): Promise<TestProcess> {
+  const notifier = startTestProcess({
+    args: [main],
+    env: {
+      DATABASE_URL: database.url,
+      PORT: '0',
+      PING_PARTITIONS: '2',
+      LOG_FORMAT: 'json',
+      ALLOW_PRIVATE_WEBHOOK_TARGETS: 'true',
+      ...env,
+    },
+  });
+  started.push(notifier);
+  await notifier.line(/"listening"/);
+  return notifier;
+}
+
+describe('the notifier as a process', () => {
+  it('tells the terminal when there is no channel, and stops in order', async () => {
+    const notifier = await startNotifier();
+    await outside.goDown(testIncident({ name: 'the first job' }));
+    const line = await notifier.line(/DOWN {2}the first job/);
+    expect(line).toMatch(/^2026-01-05T03:12:00\.000Z {2}DOWN {2}the first job {2}No ping for 2 minutes 10 seconds/);
+    expect(await notifier.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  it('killed after the receiver took it sends it at most once more, under the same key', async () => {
+    const first = await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
+    receiver.answerWith(() => {
+      if (!first.ended) process.kill(first.pid, 'SIGKILL');
+      return { status: 200 };
+    });
+    const incident = testIncident();
+    await outside.goDown(incident);
+    await eventually(() => expect(receiver.requests).toHaveLength(1));
+    await first.end();
+
+    await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
+    await outside.recover(incident);
+    await eventually(() => expect(receiver.requests).toHaveLength(3), { withinMs: 60_000 });
+    const [down, again, recovered] = receiver.requests.map(({ headers, body }) => ({
+      key: headers['webhook-id'],
+      type: (JSON.parse(body) as { type: string }).type,
+    }));
+    expect(down?.type).toBe('heartbeat.down');
+    expect(again).toEqual(down);
+    expect(recovered?.type).toBe('heartbeat.recovered');
+    await eventually(async () =>
+      expect((await outside.attempts()).map(({ outcome }) => outcome).sort()).toEqual([
+        'delivered',
+        'delivered',
+        'interrupted',
+      ]),
+    );
+  });
+
+  it('killed again and again during a stream of incidents tells each of them', async () => {
+    const incidents = Array.from({ length: 300 }, () => testIncident());
+    let notifier = await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
+    for (let round = 0; round < 3; round += 1) {
+      await outside.goDown(...incidents.slice(round * 100, round * 100 + 100));
+      await eventually(() => expect(receiver.requests.length).toBeGreaterThan(round * 100 + 20));
+      await notifier.stop('SIGKILL');
+      notifier = await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
+    }
+    await eventually(
+      () => expect(new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size).toBe(300),
+      { withinMs: 60_000 },
+    );
+    await eventually(async () =>
+      expect((await outside.notifications()).every(({ status }) => status === 'delivered')).toBe(true),
+    );
+    const atMost = 300 + 3 * 32; // no more is under way at once to one receiver
+    expect(receiver.requests.length).toBeLessThanOrEqual(atMost);
+  });
+});
