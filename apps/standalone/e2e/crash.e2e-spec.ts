@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import {
+  ADMIN_KEY,
+  ApiSession,
+  createDataDir,
+  eventually,
+  type Flatline,
+  freePort,
+  printMeasurement,
+  removeDataDir,
+  startFlatline,
+  startWebhookReceiver,
+} from '@flatline/test-kit';
+import type { ApiHeartbeat, WebhookReceiver } from '@flatline/test-kit';
+
+/** How often it is killed; more with FLATLINE_E2E_KILLS. */
+const KILLS = Number(process.env['FLATLINE_E2E_KILLS'] ?? 6);
+/** Makes a run repeatable as far as chance in the test goes. */
+const SEED = Number(process.env['FLATLINE_E2E_SEED'] ?? Date.now() % 100_000);
+const READY_WITHIN_MS = 15_000;
+const PING_EVERY_MS = 250;
+const RETRY_EVERY_MS = 100;
+
+let state = SEED;
+/** 0 up to 1; a linear congruential generator is chance enough here. */
+const random = (): number => (state = (state * 48_271 + 11) % 2_147_483_647) / 2_147_483_647;
+
+/** A job that pings, again and again until the answer is 200, and remembers what was acknowledged. */
+class Job {
+  readonly acknowledged: string[] = [];
+  private running = true;
+  private readonly done: Promise<void>;
+
+  constructor(
+    readonly heartbeat: ApiHeartbeat,
+    private readonly api: ApiSession,
+  ) {
+    this.done = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.running = false;
+    await this.done;
+  }
+
+  private async run(): Promise<void> {
+    while (this.running) {
+      const answer = await this.api.ping(this.heartbeat.token).catch(() => null);
+      if (answer?.status === 200) this.acknowledged.push(answer.json.id as string);
+      await sleep(answer?.status === 200 ? PING_EVERY_MS * random() * 2 : RETRY_EVERY_MS);
+    }
+  }
+}
+
+describe(`killed ${KILLS} times (seed ${SEED})`, () => {
+  const dataDir = createDataDir();
+  let port: number;
+  let flatline: Flatline;
+  let receiver: WebhookReceiver;
+  beforeAll(async () => {
+    port = await freePort();
+    receiver = await startWebhookReceiver();
+    flatline = await startFlatline({ dataDir, port });
+    await flatline.ready();
+  });
+  afterAll(async () => {
+    await flatline.killTree();
+    await receiver.stop();
+    removeDataDir(dataDir);
+  });
+
+  it(
+    'every ping that got 200 is in the history once, who pinged is not alerted, who fell silent is, once',
+    async () => {
+      const api = new ApiSession(flatline.baseUrl, ADMIN_KEY);
+      await api.call('POST', '/channels', { kind: 'webhook', name: 'pager', settings: { url: receiver.url } });
+      const fields = { interval_secs: 2, grace_secs: 2 };
+      const jobs: Job[] = [];
+      for (const alertAfter of [1, 1, 2, 2, 2]) {
+        jobs.push(new Job(await api.create({ ...fields, name: 'lives', alert_after_misses: alertAfter }), api));
+      }
+      const silent: { id: string; acknowledged: string }[] = [];
+      const restarts: number[] = [];
+
+      for (let kill = 0; kill < KILLS; kill += 1) {
+        const dying = await api.create({ ...fields, name: 'falls silent' });
+        silent.push({ id: dying.id, acknowledged: (await api.ping(dying.token)).json.id as string });
+        await sleep(500 + random() * 2_500);
+        await (kill % 2 === 0 ? flatline.kill() : flatline.killTree());
+        if (kill % 3 === 2) {
+          // Once more while it comes up.
+          const halfway = await startFlatline({ dataDir, port });
+          await sleep(random() * 2_000);
+          await halfway.kill();
+        }
+        flatline = await startFlatline({ dataDir, port });
+        restarts.push(await flatline.ready({ withinMs: READY_WITHIN_MS }));
+      }
+
+      const downs = () => receiver.requests.filter(({ body }) => JSON.parse(body).type === 'heartbeat.down');
+      const idOf = (request: { body: string }): string => JSON.parse(request.body).data.heartbeat.id as string;
+      const deadline = { withinMs: 60_000, everyMs: 250 };
+      await eventually(() => {
+        expect(new Set(downs().map(idOf))).toEqual(new Set(silent.map(({ id }) => id)));
+      }, deadline);
+      await Promise.all(jobs.map((job) => job.stop()));
+
+      for (const { heartbeat, acknowledged } of jobs) {
+        const stored = await eventually(async () => {
+          const ids = (await api.pings(heartbeat.id)).map(({ id }) => id);
+          expect(ids).toEqual(expect.arrayContaining(acknowledged.slice(-1)));
+          return ids;
+        });
+        expect(acknowledged.filter((id) => !stored.includes(id))).toEqual([]);
+        expect(new Set(stored).size).toBe(stored.length);
+        expect(await api.incidents(heartbeat.id)).toEqual([]);
+        expect(await api.read(heartbeat.id)).toMatchObject({ status: 'active', consecutive_misses: 0 });
+      }
+      for (const { id, acknowledged } of silent) {
+        expect((await api.pings(id)).map((ping) => ping.id)).toEqual([acknowledged]);
+        expect(await api.incidents(id)).toHaveLength(1);
+      }
+      // A receiver that is told twice, because the sender died before it could write down that it had been, can tell.
+      const keys = downs().map((request) => `${idOf(request)} ${request.headers['webhook-id']}`);
+      expect(new Set(keys).size).toBe(silent.length);
+      expect(receiver.requests).toHaveLength(downs().length);
+
+      const pings = jobs.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
+      const seconds = restarts.map((ms) => (ms / 1000).toFixed(1)).join(', ');
+      printMeasurement(`${pings} pings acknowledged, none lost; ready again after ${seconds} s`);
+      printMeasurement(`${silent.length} alerts due, ${keys.length} requests sent for them`);
+    },
+    60_000 + KILLS * 25_000,
+  );
+});
