@@ -1,5 +1,6 @@
 import { createTestDatabase, eventually, startWebhookReceiver } from '@flatline/test-kit';
 import type { TestDatabase, WebhookReceiver } from '@flatline/test-kit';
+import { Client } from 'pg';
 import { Claimant } from './claimant';
 import { DeliveryStore } from './delivery-store';
 import { testIncident } from './test-incidents';
@@ -108,6 +109,30 @@ describe('what the timers forget', () => {
     const idle = await planned(testIncident(), testIncident());
     await idle.start();
     await eventually(() => expect(receiver.requests).toHaveLength(2));
+  });
+});
+
+describe('a database that is cut off while a message is on its way', () => {
+  it('gets the result later, and the message is not sent again', async () => {
+    const notifier = await TestNotifier.start(database.url, { DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
+    running.push(notifier);
+    const cut = new Client({ connectionString: database.url });
+    await cut.connect();
+    receiver.answerWith(() => {
+      void cut.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()`,
+      );
+      return { delayMs: 200 };
+    });
+    const incident = testIncident();
+    await notifier.goDown(incident);
+    await eventually(() => expect(receiver.requests).toHaveLength(1));
+    await eventually(async () => expect((await notifier.notifications())[0]?.status).toBe('delivered'));
+    expect(receiver.requests).toHaveLength(1);
+    receiver.answerWith({});
+    await notifier.recover(incident);
+    await eventually(() => expect(receiver.requests).toHaveLength(2));
+    await cut.end();
   });
 });
 
