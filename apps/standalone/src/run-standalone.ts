@@ -2,6 +2,7 @@ import { ConfigError, createKernel, loadConfig, SHUTDOWN_DEADLINE_MS, stopOnSign
 import { startStandalone } from './start-standalone';
 import { startupProblem } from './startup-problem';
 import { welcomeText } from './welcome-text';
+import { letYoungGenerationGrow } from './young-generation';
 
 /** A signal during the start waits this long for the start to come to an end, so that everything started is stopped. */
 const STARTUP_GRACE_MS = 5_000;
@@ -25,6 +26,7 @@ export async function runStandalone(env: NodeJS.ProcessEnv): Promise<void> {
   kernel.shutdown.on('intake', 'start', () => settledWithin(starting, STARTUP_GRACE_MS));
   try {
     const started = await starting;
+    letYoungGenerationGrow();
     if (!kernel.shutdown.begun) process.stdout.write(welcomeText(started));
   } catch (error) {
     if (kernel.shutdown.begun) return; // asked to stop meanwhile; the signal's own shutdown ends the process
