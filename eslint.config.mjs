@@ -15,6 +15,8 @@ const tests = [
   '**/*.contract-spec.ts',
   '**/*.e2e-spec.ts',
   '**/*.contract-suite.ts',
+  'apps/*/src/**/test-*.ts',
+  'apps/*/e2e/**/*.ts',
 ];
 /** Code that runs only in tests and on developers' machines. */
 const notProduction = [...tests, 'libs/test-kit/**', 'tools/**'];

@@ -22,10 +22,12 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
 const manifestFile = path.join(dist, '.build.json');
 const sourceRoots = ['apps', 'libs'];
-const skippedFolders = new Set(['node_modules', 'dist', 'tmp', 'coverage']);
+const skippedFolders = new Set(['node_modules', 'dist', 'tmp', 'coverage', 'e2e']);
 /** Files of the workspace itself; they never run. */
 const skippedFiles =
-  /(\.(spec|integration-spec|contract-spec|e2e-spec)\.tsx?|\.d\.ts|\.md|^project\.json|^tsconfig.*\.json|~)$/;
+  /(\.(spec|integration-spec|contract-spec|contract-suite|e2e-spec)\.tsx?|\.d\.ts|\.md|^project\.json|^tsconfig.*\.json|~)$/;
+/** What the tests of an app share; the test kit itself is built, because Jest's global set-up runs it. */
+const testSupport = /^apps\/.*\/test-[^/]+\.ts$/;
 
 /** Sources below apps/ and libs/ as `relative path -> "size:mtime"`. */
 function scan() {
@@ -36,6 +38,7 @@ function scan() {
       if (entry.isDirectory()) {
         if (!skippedFolders.has(entry.name)) walk(relative);
       } else if (entry.isFile() && !entry.name.startsWith('.') && !skippedFiles.test(entry.name)) {
+        if (testSupport.test(relative)) continue;
         const stat = fs.statSync(path.join(root, relative), { throwIfNoEntry: false });
         if (stat) found.set(relative, `${stat.size}:${stat.mtimeMs}`);
       }

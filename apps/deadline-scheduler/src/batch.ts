@@ -11,22 +11,29 @@ export interface PoisonRecord {
   readonly reason: string;
 }
 
+/** A ping as it came out of the log. */
+export interface LoggedPing extends HistoryPing {
+  readonly signal: Signal;
+  readonly ingestId: string;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly record: LogRecord;
+}
+
 export type BatchEvent =
-  | { readonly kind: 'ping'; readonly ping: HistoryPing & { ingestId: string; epoch: number; sequence: number } }
+  | { readonly kind: 'ping'; readonly ping: LoggedPing }
   | { readonly kind: 'pulse'; readonly pulse: Pulse; readonly appendedAt: number };
 
-/** A batch of the pings topic, read: what it says in the order of the log, and by heartbeat. */
+/** A batch of the pings topic, read; everything in the order of the log. */
 export interface Batch {
   readonly events: readonly BatchEvent[];
-  readonly pings: readonly HistoryPing[];
-  readonly signals: ReadonlyMap<string, Signal[]>;
+  readonly pings: readonly LoggedPing[];
   readonly poison: readonly PoisonRecord[];
 }
 
 export function readBatch(records: readonly LogRecord[]): Batch {
   const events: BatchEvent[] = [];
-  const pings: HistoryPing[] = [];
-  const signals = new Map<string, Signal[]>();
+  const pings: LoggedPing[] = [];
   const poison: PoisonRecord[] = [];
   for (const record of records) {
     try {
@@ -36,7 +43,7 @@ export function readBatch(records: readonly LogRecord[]): Batch {
         continue;
       }
       const { heartbeatId, receivedAt, kind, method, userAgent, bodyBase64, ingestId, epoch, sequence } = event.data;
-      const ping = {
+      const ping: LoggedPing = {
         id: event.id,
         heartbeatId,
         receivedAt,
@@ -44,20 +51,28 @@ export function readBatch(records: readonly LogRecord[]): Batch {
         method: method ?? null,
         userAgent: userAgent ?? null,
         body: bodyBase64 === undefined ? null : Buffer.from(bodyBase64, 'base64'),
+        signal: { id: event.id, kind, receivedAt },
         ingestId,
         epoch,
         sequence,
+        record,
       };
       events.push({ kind: 'ping', ping });
       pings.push(ping);
-      const known = signals.get(heartbeatId);
-      const signal: Signal = { id: event.id, kind, receivedAt };
-      if (known) known.push(signal);
-      else signals.set(heartbeatId, [signal]);
     } catch (error) {
       if (!(error instanceof MalformedEvent)) throw error;
       poison.push({ record, reason: error.message });
     }
   }
-  return { events, pings, signals, poison };
+  return { events, pings, poison };
+}
+
+export function signalsByHeartbeat(pings: readonly LoggedPing[]): Map<string, Signal[]> {
+  const signals = new Map<string, Signal[]>();
+  for (const { heartbeatId, signal } of pings) {
+    const known = signals.get(heartbeatId);
+    if (known) known.push(signal);
+    else signals.set(heartbeatId, [signal]);
+  }
+  return signals;
 }

@@ -1,153 +1,8 @@
-import { PINGS_TOPIC, HEARTBEATS_TOPIC, heartbeatDefined, ingestPulsed, pingReceived } from '@flatline/events';
 import { shardOf } from '@flatline/domain';
-import type { LogProducer } from '@flatline/event-log';
-import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
-import { migrate } from '@flatline/persistence';
-import { createKernel, loadConfig, type Kernel } from '@flatline/service-kernel';
-import { createTestDatabase, eventually, type TestDatabase } from '@flatline/test-kit';
+import { heartbeatDefined, HEARTBEATS_TOPIC, PINGS_TOPIC } from '@flatline/events';
+import { eventually } from '@flatline/test-kit';
 import { v7 as uuidv7 } from 'uuid';
-import { DeadlineScheduler } from './deadline-scheduler';
-
-const PROJECT = '0192d3f0-7a10-7c3e-9b1a-000000000001';
-const PARTITIONS = 2;
-
-/** A scheduler over a real database, with the test playing the ingest. */
-class Stage {
-  readonly ids: string[] = [];
-  private sequence = 0;
-  private epoch = 1;
-  acceptingSince = Date.now();
-
-  private constructor(
-    readonly database: TestDatabase,
-    readonly kernel: Kernel,
-    readonly infrastructure: Infrastructure,
-    readonly producer: LogProducer,
-    public scheduler: DeadlineScheduler | null,
-  ) {}
-
-  static async open(database?: TestDatabase): Promise<Stage> {
-    const own = database ?? (await createTestDatabase('scheduler'));
-    await migrate(own.url);
-    const config = loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS), INGEST_LEASE_SECONDS: '2' });
-    const kernel = createKernel(config);
-    const infrastructure = await openInfrastructure(kernel, own.url);
-    const producer = await infrastructure.log.producer({ exclusiveId: 'test' });
-    await infrastructure.dataSource.query(
-      `INSERT INTO project (id, name, created_at) VALUES ($1, 'test', now()) ON CONFLICT DO NOTHING`,
-      [PROJECT],
-    );
-    return new Stage(own, kernel, infrastructure, producer, null);
-  }
-
-  async startScheduler(): Promise<void> {
-    const { dataSource, log, timers } = this.infrastructure;
-    this.scheduler = new DeadlineScheduler({ ...this.kernel, dataSource, log, timers });
-    await this.scheduler.start();
-  }
-
-  async close(): Promise<void> {
-    await this.kernel.shutdown.run(5_000);
-    await this.database.drop();
-  }
-
-  async heartbeat(intervalSecs: number, graceSecs: number, alertAfterMisses = 2): Promise<string> {
-    const id = uuidv7();
-    await this.infrastructure.dataSource.query(
-      `INSERT INTO heartbeat (id, project_id, name, interval_secs, grace_secs, alert_after_misses, schedule_changed_at,
-                              created_at, updated_at)
-       VALUES ($1, $2, 'job', $3, $4, $5, now() - interval '1 hour', now(), now())`,
-      [id, PROJECT, intervalSecs, graceSecs, alertAfterMisses],
-    );
-    this.ids.push(id);
-    return id;
-  }
-
-  ping(heartbeatId: string, receivedAt: number, id = uuidv7()): Promise<unknown> {
-    this.sequence += 1;
-    return this.producer.append(PINGS_TOPIC, [
-      {
-        partition: shardOf(heartbeatId, PARTITIONS),
-        key: heartbeatId,
-        value: pingReceived.encode({
-          id,
-          occurredAt: receivedAt,
-          producedAt: receivedAt,
-          key: heartbeatId,
-          correlationId: id,
-          data: {
-            heartbeatId,
-            generation: 0,
-            kind: 'success',
-            receivedAt,
-            ingestId: 'test',
-            epoch: this.epoch,
-            sequence: this.sequence,
-          },
-        }),
-      },
-    ]);
-  }
-
-  /** Everything before now was accepted and is in the log. */
-  async pulse(lowWatermark = Date.now(), overrides: { epoch?: number; acceptingSince?: number } = {}): Promise<void> {
-    this.epoch = overrides.epoch ?? this.epoch;
-    this.acceptingSince = overrides.acceptingSince ?? this.acceptingSince;
-    await this.producer.append(
-      PINGS_TOPIC,
-      Array.from({ length: PARTITIONS }, (_, partition) => ({
-        partition,
-        key: 'test',
-        value: ingestPulsed.encode({
-          id: uuidv7(),
-          occurredAt: lowWatermark,
-          producedAt: lowWatermark,
-          key: 'test',
-          correlationId: 'test',
-          data: {
-            ingestId: 'test',
-            epoch: this.epoch,
-            lowWatermark,
-            acceptingSince: this.acceptingSince,
-            acknowledged: 0,
-            retiring: false,
-          },
-        }),
-      })),
-    );
-  }
-
-  async rows<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
-    return this.infrastructure.dataSource.query<Row[]>(sql, parameters);
-  }
-
-  async incidents(heartbeatId: string) {
-    const rows = await this.rows<{ started_at: Date; ended_at: Date | null; misses: number }>(
-      'SELECT started_at, ended_at, misses FROM incident WHERE heartbeat_id = $1 ORDER BY started_at',
-      [heartbeatId],
-    );
-    return rows.map((row) => ({
-      startedAt: row.started_at.getTime(),
-      endedAt: row.ended_at?.getTime() ?? null,
-      misses: row.misses,
-    }));
-  }
-
-  async pingCount(heartbeatId: string): Promise<number> {
-    const [row] = await this.rows<{ count: string }>('SELECT count(*) FROM ping WHERE heartbeat_id = $1', [
-      heartbeatId,
-    ]);
-    return Number(row?.count);
-  }
-
-  async eventCount(): Promise<number> {
-    let count = 0;
-    for (let partition = 0; partition < PARTITIONS; partition += 1) {
-      count += (await this.infrastructure.log.bounds('flatline.incidents.v1', partition)).end;
-    }
-    return count;
-  }
-}
+import { PARTITIONS, PROJECT, Stage } from './test-stage';
 
 describe('the deadline scheduler', () => {
   let stage: Stage;
@@ -295,6 +150,43 @@ describe('the deadline scheduler', () => {
       'SELECT payload, reason, log_offset FROM dead_letter',
     );
     expect(letters).toEqual([{ payload: Buffer.from([0, 1, 2]), reason: 'not JSON', log_offset: '0' }]);
+  });
+
+  it('puts a ping aside that cannot be stored and keeps those beside it', async () => {
+    const [good, odd] = [await stage.heartbeat(60, 0), await stage.heartbeat(60, 0)];
+    const now = Date.now();
+    await stage.ping(good, now);
+    await stage.ping(odd, now, undefined, 'a\u0000b'); // no text of Postgres can hold a NUL
+    await stage.ping(good, now + 1);
+    await stage.startScheduler();
+    await eventually(async () => expect(await stage.pingCount(good)).toBe(2), { withinMs: 5_000 });
+    expect(await stage.pingCount(odd)).toBe(0);
+    await eventually(async () => {
+      const letters = await stage.rows<{ reason: string; key: string }>('SELECT reason, key FROM dead_letter');
+      expect(letters).toEqual([{ reason: expect.stringMatching(/^not storable: 22021/), key: odd }]);
+    });
+  });
+
+  it('skips a heartbeat whose schedule has no future match, keeps its pings and judges everybody else', async () => {
+    await stage.startScheduler();
+    const [good, odd] = [await stage.heartbeat(1, 0, 1), await stage.heartbeat(60, 0)];
+    await stage.rows(
+      `UPDATE heartbeat SET interval_secs = NULL, schedule = '0 0 31 2 *', timezone = 'UTC' WHERE id = $1`,
+      [odd],
+    );
+    const pingedAt = Date.now();
+    stage.acceptingSince = pingedAt - 10_000;
+    await stage.ping(odd, pingedAt);
+    await stage.ping(good, pingedAt);
+    await eventually(
+      async () => {
+        await stage.pulse();
+        expect(await stage.incidents(good)).toHaveLength(1);
+      },
+      { withinMs: 10_000, everyMs: 200 },
+    );
+    expect(await stage.pingCount(odd)).toBe(1);
+    expect(await stage.incidents(odd)).toEqual([]);
   });
 
   it('takes a pause over that was committed before the deadline was judged, heard of or not', async () => {

@@ -15,7 +15,8 @@ import { foldDefinition, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
 import type { ShardProgressStore } from './shard-progress-store';
-import { emptyStory } from './story';
+import { reportMisfits } from './misfits';
+import { merge } from './story';
 
 export interface DefinitionBatchParts {
   readonly dataSource: DataSource;
@@ -74,6 +75,7 @@ export class DefinitionBatchHandler implements PartitionHandler {
     });
 
     this.offsets.set(partition, to);
+    reportMisfits(folded, this.parts.logger);
     arm(folded);
     if (deleted.length > 0) disarm(deleted);
   }
@@ -106,7 +108,6 @@ export class DefinitionBatchHandler implements PartitionHandler {
     if (heartbeatIds.length === 0) return [];
     const { runtime, history, progress, rules, clock, partitions } = this.parts;
     const now = clock.now();
-    const story = emptyStory();
     const locked = await runtime.lock(manager, heartbeatIds);
     const folded: Folded[] = [];
     const absences = new Map<number, Awaited<ReturnType<ShardProgressStore['absences']>>>();
@@ -114,13 +115,13 @@ export class DefinitionBatchHandler implements PartitionHandler {
       const shard = shardOf(heartbeat.definition.heartbeatId, partitions);
       const known = absences.get(shard) ?? (await progress.absences(manager, shard, now));
       absences.set(shard, known);
-      folded.push(foldDefinition(heartbeat, { absences: known, rules }, story, now));
+      folded.push(foldDefinition(heartbeat, { absences: known, rules }, now));
     }
     await runtime.write(
       manager,
       folded.filter((result) => result.changed),
     );
-    await history.writeStory(manager, story, now);
+    await history.writeStory(manager, merge(folded.map((result) => result.story)), now);
     return folded;
   }
 }

@@ -1,16 +1,18 @@
 import type { AbsenceRules } from '@flatline/domain';
-import type { Clock } from '@flatline/service-kernel';
+import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { foldWatermark, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
 import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardProgressStore } from './shard-progress-store';
-import { emptyStory } from './story';
+import { reportMisfits } from './misfits';
+import { merge } from './story';
 
 export interface JudgeParts {
   readonly dataSource: DataSource;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly runtime: RuntimeStore;
   readonly history: HistoryStore;
   readonly progress: ShardProgressStore;
@@ -44,9 +46,9 @@ export class Judge {
     heartbeatIds: readonly string[],
     options: { skipLocked?: boolean } = {},
   ): Promise<Verdict> {
-    const { dataSource, runtime, history, progress, rules, clock, metrics, arm } = this.parts;
-    const story = emptyStory();
+    const { dataSource, runtime, history, progress, rules, clock, logger, metrics, arm } = this.parts;
     const waiting: string[] = [];
+    let wentDown = 0;
     const folded = await dataSource.transaction(async (manager) => {
       const locked = await runtime.lock(manager, heartbeatIds, options); // 1
       const watermark = (await progress.watermarks(manager)).get(shard); // 2
@@ -56,12 +58,14 @@ export class Judge {
       }
       const now = clock.now();
       const context = { absences: await progress.absences(manager, shard, now), rules };
-      const results = [...locked.values()].map((heartbeat) => foldWatermark(heartbeat, watermark, context, story, now)); // 3
+      const results = [...locked.values()].map((heartbeat) => foldWatermark(heartbeat, watermark, context, now)); // 3
       await runtime.write(
         manager,
         results.filter((result) => result.changed),
       );
+      const story = merge(results.map((result) => result.story));
       await history.writeStory(manager, story, now); // 4
+      wentDown = story.starts.length;
       for (const { heartbeatId, wakeAt } of results) {
         if (wakeAt !== null && wakeAt < now) waiting.push(heartbeatId);
       }
@@ -70,6 +74,7 @@ export class Judge {
     const stillWaiting = new Set(waiting);
     arm(folded.filter((result) => !stillWaiting.has(result.heartbeatId)));
     metrics.deadlinesJudged.inc(folded.length);
-    return { waiting, wentDown: story.starts.length };
+    reportMisfits(folded, logger);
+    return { waiting, wentDown };
   }
 }

@@ -1,16 +1,32 @@
-import { applyPulse, notePing, type Absence, type AbsenceRules, type ShardProgress } from '@flatline/domain';
+import {
+  applyPulse,
+  notePing,
+  type Absence,
+  type AbsenceRules,
+  type RuleContext,
+  type ShardProgress,
+} from '@flatline/domain';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { readBatch, type Batch, type BatchEvent, type PoisonRecord } from './batch';
+import {
+  type Batch,
+  type BatchEvent,
+  type LoggedPing,
+  type PoisonRecord,
+  readBatch,
+  signalsByHeartbeat,
+} from './batch';
 import { foldSignals, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
 import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
-import { emptyStory } from './story';
+import { reportMisfits } from './misfits';
+import { isPoison, reasonOf } from './poison';
+import { merge } from './story';
 
 export interface PingBatchParts {
   readonly dataSource: DataSource;
@@ -34,6 +50,18 @@ interface KnownShard {
   readonly absences: readonly Absence[];
 }
 
+interface Applied {
+  readonly folded: readonly Folded[];
+  readonly poison: readonly PoisonRecord[];
+}
+
+type ApplyPings = (
+  manager: EntityManager,
+  pings: readonly LoggedPing[],
+  context: RuleContext,
+  now: number,
+) => Promise<Applied>;
+
 interface Advance {
   readonly progress: ShardProgress;
   readonly absences: readonly Absence[];
@@ -49,7 +77,8 @@ interface Advance {
  * 4. let the pulses move the watermark, and note absences
  * 5. move the position from where it is expected; when it is not there, everything is rolled back
  *
- * Only after the commit are timers moved. A crash anywhere, a rebalance or a zombie changes nothing twice.
+ * When something in the batch is poison, steps 1 to 3 are done ping by ping, each under a savepoint, and the offender
+ * goes to the dead letters in the same transaction. Only after the commit are timers moved. A crash anywhere, a rebalance or a zombie changes nothing twice.
  */
 export class PingBatchHandler implements PartitionHandler {
   private readonly shards = new Map<number, KnownShard>();
@@ -66,7 +95,7 @@ export class PingBatchHandler implements PartitionHandler {
   }
 
   async handle(shard: number, records: readonly LogRecord[]): Promise<void> {
-    const { dataSource, progress, clock, arm, watermarkMoved, metrics } = this.parts;
+    const { dataSource, progress, clock, logger, arm, watermarkMoved, metrics } = this.parts;
     const known = this.shards.get(shard);
     const first = records[0];
     const last = records.at(-1);
@@ -76,14 +105,15 @@ export class PingBatchHandler implements PartitionHandler {
     const batch = readBatch(records);
     const advance = advanceProgress(known.position.progress, batch.events);
     const next: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
-    const folded = await dataSource.transaction((manager) => this.apply(manager, shard, batch, advance, known, next));
+    const { folded, poison } = await this.commit(shard, batch, advance, known, next);
 
     const absences =
       advance.absences.length > 0 ? await progress.absences(dataSource.manager, shard, clock.now()) : known.absences;
     this.shards.set(shard, { position: next, absences });
     metrics.pingsApplied.inc(batch.pings.length);
-    metrics.deadLetters.inc(batch.poison.length);
+    metrics.deadLetters.inc(poison.length);
     this.reportMissing(shard, advance.missingRecords);
+    reportMisfits(folded, logger);
     arm(folded);
     if (next.progress.watermark !== null) watermarkMoved(shard, next.progress.watermark);
   }
@@ -93,35 +123,73 @@ export class PingBatchHandler implements PartitionHandler {
     return Promise.resolve();
   }
 
-  private async apply(
-    manager: EntityManager,
+  /** Applies the batch as a whole or, when something in it is poison, record by record. */
+  private async commit(
     shard: number,
     batch: Batch,
     advance: Advance,
     known: KnownShard,
     next: ShardPosition,
-  ): Promise<Folded[]> {
-    const { runtime, history, progress, rules, clock } = this.parts;
-    const now = clock.now();
-    const folded: Folded[] = [];
-    if (batch.signals.size > 0) {
-      const locked = await runtime.lock(manager, [...batch.signals.keys()]); // 1
-      const story = emptyStory();
-      const context = { absences: [...known.absences, ...advance.absences], rules };
-      for (const [heartbeatId, heartbeat] of locked) {
-        folded.push(foldSignals(heartbeat, batch.signals.get(heartbeatId) ?? [], context, story, now)); // 2
-      }
-      await runtime.write(manager, folded); // 3
-      await history.writePings(
-        manager,
-        batch.pings.filter((ping) => locked.has(ping.heartbeatId)),
-      );
-      await history.writeStory(manager, story, now);
+  ): Promise<Applied> {
+    const { dataSource, progress, rules, clock } = this.parts;
+    const context: RuleContext = { absences: [...known.absences, ...advance.absences], rules };
+    const attempt = (applyPings: ApplyPings): Promise<Applied> =>
+      dataSource.transaction(async (manager) => {
+        const now = clock.now();
+        const applied = await applyPings(manager, batch.pings, context, now); // 1 to 3
+        const poison = [...batch.poison, ...applied.poison];
+        await this.bury(manager, poison, now);
+        await progress.addAbsences(manager, shard, advance.absences); // 4
+        if (!(await progress.move(manager, shard, known.position.nextOffset, next, now))) throw new PositionMoved(); // 5
+        return { folded: applied.folded, poison };
+      });
+    try {
+      return await attempt((...call) => this.applyTogether(...call));
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      return attempt((...call) => this.applyOneByOne(...call));
     }
-    await this.bury(manager, batch.poison, now);
-    await progress.addAbsences(manager, shard, advance.absences); // 4
-    if (!(await progress.move(manager, shard, known.position.nextOffset, next, now))) throw new PositionMoved(); // 5
-    return folded;
+  }
+
+  private async applyTogether(
+    manager: EntityManager,
+    pings: readonly LoggedPing[],
+    context: RuleContext,
+    now: number,
+  ): Promise<Applied> {
+    if (pings.length === 0) return { folded: [], poison: [] };
+    const { runtime, history } = this.parts;
+    const signals = signalsByHeartbeat(pings);
+    const locked = await runtime.lock(manager, [...signals.keys()]); // 1
+    const folded = [...locked].map(([id, heartbeat]) => foldSignals(heartbeat, signals.get(id) ?? [], context, now)); // 2
+    await runtime.write(manager, folded); // 3
+    await history.writePings(
+      manager,
+      pings.filter((ping) => locked.has(ping.heartbeatId)),
+    );
+    await history.writeStory(manager, merge(folded.map((result) => result.story)), now);
+    return { folded, poison: [] };
+  }
+
+  /** Each ping under a savepoint of its own; the one that cannot be applied goes to the dead letters, the others stay. */
+  private async applyOneByOne(
+    manager: EntityManager,
+    pings: readonly LoggedPing[],
+    context: RuleContext,
+    now: number,
+  ): Promise<Applied> {
+    const folded: Folded[] = [];
+    const poison: PoisonRecord[] = [];
+    for (const ping of pings) {
+      try {
+        const one = await manager.transaction((savepoint) => this.applyTogether(savepoint, [ping], context, now));
+        folded.push(...one.folded);
+      } catch (error) {
+        if (!isPoison(error)) throw error;
+        poison.push({ record: ping.record, reason: reasonOf(error) });
+      }
+    }
+    return { folded, poison };
   }
 
   private async bury(manager: EntityManager, poison: readonly PoisonRecord[], now: number): Promise<void> {

@@ -40,6 +40,16 @@ export function emptyStory(): Story {
   return { starts: [], ends: [], transitions: [], events: [] };
 }
 
+/** Many stories as one, in their order, to be written together. */
+export function merge(stories: readonly Story[]): Story {
+  return {
+    starts: stories.flatMap((story) => story.starts),
+    ends: stories.flatMap((story) => story.ends),
+    transitions: stories.flatMap((story) => story.transitions),
+    events: stories.flatMap((story) => story.events),
+  };
+}
+
 /** What was known about the heartbeat when a fact became one. */
 export interface Circumstances {
   readonly definition: HeartbeatDefinition;

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
+/** The latest instant a Date can hold, in ms. Source: ECMAScript, time values. */
+const LATEST_INSTANT = 8_640_000_000_000_000;
+
 /** Milliseconds since the Unix epoch, UTC. All instants in events have this form and end in `At`. */
-export const instant = z.number().int().nonnegative();
+export const instant = z.number().int().nonnegative().max(LATEST_INSTANT);
 
 /** What went wrong with bytes that should have been an event; the record belongs into the dead letters. */
 export class MalformedEvent extends Error {
