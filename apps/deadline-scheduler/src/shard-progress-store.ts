@@ -9,7 +9,7 @@ export interface ShardPosition {
   readonly progress: ShardProgress;
 }
 
-/** Absences closer together than this are one: pulses are half a second apart, and an outage flickers. */
+/** Absences closer together than this are one: pulses are a quarter of a second apart, and an outage flickers. */
 const ABSENCES_MERGE_MS = 1_000;
 /** Older absences cannot touch a deadline any more: the longest interval and grace are 366 days each. */
 const ABSENCES_KEPT_MS = 3 * 366 * 86_400_000;

@@ -34,10 +34,12 @@ interface WaitingPing extends StoredPing {
 
 /** A ping is answered within this time, stored or not. */
 const ANSWER_WITHIN_MS = 4_500;
+const OVERDUE_CHECK_MS = 250;
 /** All retries of one batch end within this time. */
 const APPEND_BUDGET_MS = 4_000;
 const RETRY_AFTER_MS = 100;
-const PULSE_EVERY_MS = 500;
+/** Half of it is what silence waits for its judgement on average: the watermark moves with the pulses. */
+const PULSE_EVERY_MS = 250;
 const MAX_BATCH = 1_000;
 /** More pings than this are not kept waiting but refused: memory stays bounded whatever comes. */
 const MAX_WAITING = 20_000;
@@ -81,7 +83,7 @@ export class PingAppender {
     this.pulse.noteTurnedAway();
     this.timers = [
       setInterval(() => this.pulseNow(), PULSE_EVERY_MS),
-      setInterval(() => this.answerTheOverdue(), PULSE_EVERY_MS / 2),
+      setInterval(() => this.answerTheOverdue(), OVERDUE_CHECK_MS),
     ];
     this.pulseNow();
     this.loop = this.run();
