@@ -19,7 +19,7 @@ import { measureLatency } from './measures/latency.mjs';
 import { measureSaturation } from './measures/saturation.mjs';
 import { measureIdleMemory, startOutcome } from './measures/start.mjs';
 import { measureSustained } from './measures/sustained.mjs';
-import { parseOptions } from './options.mjs';
+import { parseOptions, USAGE } from './options.mjs';
 import { commit, machine, table } from './report.mjs';
 import { Api } from './target/api.mjs';
 import { startBareServer } from './target/helper-process.mjs';
@@ -36,6 +36,8 @@ const measures = {
 };
 
 const say = (line) => console.log(line);
+
+let runFailed = false;
 
 /** What must end when the bench does, last one first. */
 const cleanups = [];
@@ -101,6 +103,10 @@ async function run(options) {
   cleanups.push(() => api.close());
   if (options.keep) cleanups.push(() => keepMetrics(target, path.join(workDir, 'metrics.txt')));
 
+  cleanups.push(
+    () => runFailed && say(`The last the product said:\n${fs.readFileSync(logFile, 'utf8').slice(-3_000)}`),
+  );
+
   const context = { target, bare, api, tool, options, workDir, say };
   for (const name of options.only.filter((each) => each !== 'start')) outcomes[name] = await measures[name](context);
   await cleanUp();
@@ -124,6 +130,10 @@ for (const [signal, code] of [
 }
 
 let options;
+if (process.argv.includes('--help')) {
+  say(USAGE);
+  process.exit(0);
+}
 try {
   options = parseOptions(process.argv.slice(2));
 } catch (error) {
@@ -133,6 +143,7 @@ try {
 try {
   report(await run(options), options.json);
 } catch (error) {
+  runFailed = true;
   console.error(error);
   process.exitCode = 1;
   await cleanUp();

@@ -41,10 +41,8 @@ export function parseOptions(args) {
       rounds: { type: 'string' },
       'cpu-profile': { type: 'string' },
       keep: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) throw new Error(USAGE);
   const number = (name, fallback) => {
     if (values[name] === undefined) return fallback;
     if (!/^[1-9]\d{0,8}$/.test(values[name])) throw new Error(`--${name} must be a whole number above 0`);

@@ -4,6 +4,7 @@
  */
 import autocannon from 'autocannon';
 
+process.on('disconnect', () => process.exit()); // never without the bench
 process.once('message', async ({ baseUrl, paths, connections, seconds }) => {
   let next = 0;
   const result = await autocannon({
@@ -26,6 +27,6 @@ process.once('message', async ({ baseUrl, paths, connections, seconds }) => {
       other: result.requests.total - acknowledged + result.errors,
       latencyMs: { p50: result.latency.p50, p90: result.latency.p90, p99: result.latency.p99, max: result.latency.max },
     },
-    () => process.disconnect(),
+    () => process.exit(),
   );
 });

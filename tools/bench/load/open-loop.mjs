@@ -3,7 +3,7 @@
  * latency counts from then, not from when it could be sent, so a server that stalls is charged for every request it kept
  * from being sent (no coordinated omission). A process of its own: it must not share an event loop with what measures.
  *
- * In (message):  { host, port, paths: string[], rate, seconds, connections, idsFile?, durations? }  requests rotate over `paths`
+ * In (message):  { host, port, paths: string[], rate, seconds, connections, idsFile? }  requests rotate over `paths`
  * Out (message): { started: true } when the first request is due, then at the end
  *                { planned, acknowledged, statuses: { [status]: count }, errors: { [reason]: count }, seconds,
  *                  latencyMs: Summary, sendDelayMs: Summary }
@@ -20,9 +20,10 @@ const TICK_MS = 1;
 const REQUEST_TIMEOUT_MS = 15_000;
 const PING_ID = /"id":"([^"]+)"/;
 
+process.on('disconnect', () => process.exit()); // never without the bench
 process.once('message', (task) => {
   run(task).then(
-    (result) => process.send(result, () => process.disconnect()),
+    (result) => process.send(result, () => process.exit()),
     (error) => {
       console.error(error);
       process.exit(1);

@@ -16,6 +16,10 @@ const ALL_WITHIN_MS = 60_000;
 const LISTEN_ON_MS = 3_000;
 const ARM_RATE = 500;
 const BACKGROUND_RATE = 1_000;
+/** Heartbeats pinged per second, and so deadlines per second, while they are spread. */
+const SPREAD_RATE = 20;
+/** Requests to the API under way at any time while it is kept busy. */
+const API_CLIENTS = 16;
 
 /**
  * From the true deadline (received + 2 intervals + grace) to the arrival of the webhook, with many heartbeats armed:
@@ -42,21 +46,30 @@ export async function measureAlerts(context) {
     await untilApplied(target);
     const run = { context, receiver };
 
-    say(`alerts: ${spreadCount} deadlines spread over ${spreadCount / 20} s`);
-    outcomes.push(await measureDowns(run, 'deadline to alert, spread', await createSpread(api, spreadCount), 20));
+    say(`alerts: ${spreadCount} deadlines spread over ${spreadCount / SPREAD_RATE} s`);
+    outcomes.push(
+      await measureDowns(run, 'deadline to alert, spread', await createSpread(api, spreadCount), SPREAD_RATE),
+    );
 
     say(`alerts: the same at ${count(BACKGROUND_RATE)} pings/s to the others`);
-    const seconds = spreadCount / 20 + 10;
+    const seconds = spreadCount / SPREAD_RATE + 10;
     const background = pingAtRate(target, { paths: armedPaths, rate: BACKGROUND_RATE, seconds });
     outcomes.push(
       await measureDowns(
         run,
         `deadline to alert at ${count(BACKGROUND_RATE)} pings/s`,
         await createSpread(api, spreadCount),
-        20,
+        SPREAD_RATE,
       ),
     );
     await background;
+
+    say('alerts: the same while the API is kept busy with changes');
+    const stopChanges = keepChanging(api, armed);
+    outcomes.push(
+      await measureDowns(run, 'deadline to alert, API busy', await createSpread(api, spreadCount), SPREAD_RATE),
+    );
+    say(`  ${count(await stopChanges())} changes answered meanwhile`);
 
     say(`alerts: ${count(burstCount)} deadlines within half a second, then their recoveries`);
     const burst = await api.createHeartbeats(
@@ -72,6 +85,25 @@ export async function measureAlerts(context) {
     rows: outcomes.flatMap(({ rows }) => rows),
     failures: outcomes.flatMap(({ failures }) => failures),
     figures: outcomes.map(({ figures }) => figures),
+  };
+}
+
+/** Changes heartbeats one after another until stopped; answers how many changes that were. */
+function keepChanging(api, heartbeats) {
+  let isStopped = false;
+  let changes = 0;
+  const client = async () => {
+    while (!isStopped) {
+      changes += 1;
+      await api.rename(heartbeats[changes % heartbeats.length].id, `renamed ${changes}`);
+    }
+  };
+  const clients = Promise.all(Array.from({ length: API_CLIENTS }, client));
+  clients.catch(() => {}); // told when stopped
+  return async () => {
+    isStopped = true;
+    await clients;
+    return changes;
   };
 }
 
@@ -117,10 +149,9 @@ async function measureRecoveries({ context, receiver }, heartbeats) {
   const { target, api, say } = context;
   const cpu = watchCpu(target.pid);
   await pingOnce(target, heartbeats.map(pingPath), heartbeats.length * 2);
-  const pausing = forEachAtOnce(heartbeats, ({ id }) => api.pause(id)); // or they would go down again
   const arrivals = await collect(receiver, 'heartbeat.recovered', heartbeats.length);
-  await pausing;
   const used = cpu();
+  await forEachAtOnce(heartbeats, ({ id }) => api.pause(id)); // or they would go on going down
   const recoveries = byHeartbeat(arrivals.filter(({ type }) => type === 'heartbeat.recovered'));
   const latencies = [];
   const found = { missing: 0, doubled: 0, early: 0, misdated: 0, uncalledFor: 0 };

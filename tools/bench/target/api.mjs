@@ -1,7 +1,9 @@
 /** The management API, as far as the bench uses it. */
 import { Pool } from 'undici';
 
+/** Requests under way at once, unless told otherwise. */
 const CONCURRENCY = 24;
+const CONNECTIONS = 64;
 const PAGE = 100;
 
 /** Runs `work` for each item, a few at a time; answers the results in the order of the items. */
@@ -24,7 +26,7 @@ export class Api {
 
   /** @param {{ baseUrl: string, apiKey: string }} target */
   constructor({ baseUrl, apiKey }) {
-    this.#pool = new Pool(baseUrl, { connections: CONCURRENCY });
+    this.#pool = new Pool(baseUrl, { connections: CONNECTIONS });
     this.#headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
   }
 
@@ -58,6 +60,10 @@ export class Api {
 
   pause(id) {
     return this.#call('POST', `/heartbeats/${id}/pause`);
+  }
+
+  rename(id, name) {
+    return this.#call('PATCH', `/heartbeats/${id}`, { name });
   }
 
   heartbeat(id) {
