@@ -1,4 +1,4 @@
-import { createTestDatabase, eventually, startWebhookReceiver } from '@flatline/test-kit';
+import { createTestDatabase, eventually, startWebhookReceiver, TEST_POSTGRES_URL } from '@flatline/test-kit';
 import type { TestDatabase, WebhookReceiver } from '@flatline/test-kit';
 import { Client } from 'pg';
 import { Claimant } from './claimant';
@@ -112,27 +112,37 @@ describe('what the timers forget', () => {
   });
 });
 
-describe('a database that is cut off while a message is on its way', () => {
+describe('a database that is away while a message is on its way', () => {
+  /** Refuses and ends every connection to the test's database until it is let in again. */
+  async function lock(out: boolean): Promise<void> {
+    const admin = new Client({ connectionString: process.env[TEST_POSTGRES_URL] });
+    await admin.connect();
+    await admin.query(`ALTER DATABASE ${database.name} WITH ALLOW_CONNECTIONS ${out ? 'false' : 'true'}`);
+    if (out) {
+      await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database.name]);
+    }
+    await admin.end();
+  }
+
   it('gets the result later, and the message is not sent again', async () => {
     const notifier = await TestNotifier.start(database.url, { DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
     running.push(notifier);
-    const cut = new Client({ connectionString: database.url });
-    await cut.connect();
+    let locked: Promise<void> | undefined;
     receiver.answerWith(() => {
-      void cut.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()`,
-      );
-      return { delayMs: 200 };
+      locked = lock(true);
+      return { delayMs: 500 };
     });
     const incident = testIncident();
     await notifier.goDown(incident);
-    await eventually(() => expect(receiver.requests).toHaveLength(1));
+    await eventually(() => expect(locked).toBeDefined());
+    await locked;
+    await new Promise((resolve) => setTimeout(resolve, 1_500)); // the result cannot be written meanwhile
+    await lock(false);
     await eventually(async () => expect((await notifier.notifications())[0]?.status).toBe('delivered'));
     expect(receiver.requests).toHaveLength(1);
     receiver.answerWith({});
     await notifier.recover(incident);
     await eventually(() => expect(receiver.requests).toHaveLength(2));
-    await cut.end();
   });
 });
 

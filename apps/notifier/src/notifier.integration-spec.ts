@@ -77,6 +77,23 @@ describe('the notifier', () => {
     expect(await notifier.notifications()).toHaveLength(3);
   });
 
+  it('plans nothing that another has planned, and goes on behind it', async () => {
+    notifier = await TestNotifier.start(database.url, hookEnv());
+    const [first, second] = [testIncident(), testIncident()];
+    await notifier.goDown(first);
+    await eventually(() => expect(receiver.requests).toHaveLength(1));
+    // Another owner of the partition has been faster with the next record.
+    await notifier.infrastructure.dataSource.query(
+      `UPDATE consumer_offset SET next_offset = next_offset + 1 WHERE consumer_group = 'notifier' AND next_offset > 0`,
+    );
+    const sameShard = { heartbeatId: first.heartbeatId };
+    await notifier.goDown(testIncident(sameShard));
+    await notifier.goDown(second, testIncident({ ...sameShard, name: 'told by us' }));
+    await eventually(() => expect(receiver.requests.some(({ body }) => body.includes('told by us'))).toBe(true));
+    await eventually(async () => expect(await notifier.notifications()).toHaveLength(3));
+    expect(receiver.requests).toHaveLength(3);
+  });
+
   it('tries again under the same key, and lets what follows wait', async () => {
     receiver.answerNext({ status: 503 }, { status: 404 });
     notifier = await TestNotifier.start(database.url, hookEnv());
