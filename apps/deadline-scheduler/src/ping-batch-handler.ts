@@ -27,6 +27,7 @@ import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
 import { reportMisfits } from './misfits';
 import { isPoison, reasonOf } from './poison';
 import { merge } from './story';
+import { Turnstile } from './turnstile';
 
 export interface PingBatchParts {
   readonly dataSource: DataSource;
@@ -43,6 +44,12 @@ export interface PingBatchParts {
   /** After the commit: the watermark of a shard is now this. */
   readonly watermarkMoved: (shard: number, watermark: number) => void;
 }
+
+/**
+ * Batches of different shards that are in a transaction at the same time. Two keep this process and Postgres busy; the
+ * pulses reach all shards in the same instant, and each further one would hold a connection for it.
+ */
+const BATCHES_AT_ONCE = 2;
 
 /** What this process knows of a shard it reads; always what was committed last. */
 interface KnownShard {
@@ -82,6 +89,7 @@ interface Advance {
  */
 export class PingBatchHandler implements PartitionHandler {
   private readonly shards = new Map<number, KnownShard>();
+  private readonly turnstile = new Turnstile(BATCHES_AT_ONCE);
 
   constructor(private readonly parts: PingBatchParts) {}
 
@@ -134,15 +142,17 @@ export class PingBatchHandler implements PartitionHandler {
     const { dataSource, progress, rules, clock } = this.parts;
     const context: RuleContext = { absences: [...known.absences, ...advance.absences], rules };
     const attempt = (applyPings: ApplyPings): Promise<Applied> =>
-      dataSource.transaction(async (manager) => {
-        const now = clock.now();
-        const applied = await applyPings(manager, batch.pings, context, now); // 1 to 3
-        const poison = [...batch.poison, ...applied.poison];
-        await this.bury(manager, poison, now);
-        await progress.addAbsences(manager, shard, advance.absences); // 4
-        if (!(await progress.move(manager, shard, known.position.nextOffset, next, now))) throw new PositionMoved(); // 5
-        return { folded: applied.folded, poison };
-      });
+      this.turnstile.pass(() =>
+        dataSource.transaction(async (manager) => {
+          const now = clock.now();
+          const applied = await applyPings(manager, batch.pings, context, now); // 1 to 3
+          const poison = [...batch.poison, ...applied.poison];
+          await this.bury(manager, poison, now);
+          await progress.addAbsences(manager, shard, advance.absences); // 4
+          if (!(await progress.move(manager, shard, known.position.nextOffset, next, now))) throw new PositionMoved(); // 5
+          return { folded: applied.folded, poison };
+        }),
+      );
     try {
       return await attempt((...call) => this.applyTogether(...call));
     } catch (error) {
