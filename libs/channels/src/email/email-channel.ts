@@ -43,16 +43,14 @@ export function createEmailChannel(options: EmailOptions): ChannelKind<EmailSett
     render: (facts) => renderEmail(facts, publicBaseUrl),
     send: async (message, target) => {
       if (!transport) return retryable('no mail server is configured (SMTP_URL)');
-      const timeLimit = AbortSignal.timeout(sendLimitMs);
+      const limit = limitAttempt(sendLimitMs, target.signal);
       try {
-        await transport.sendMail({
-          ...compose(message, target, host),
-          from: options.from,
-          signal: target.signal ? AbortSignal.any([timeLimit, target.signal]) : timeLimit,
-        });
+        await transport.sendMail({ ...compose(message, target, host), from: options.from, signal: limit.signal });
         return delivered('the mail server took it');
       } catch (error) {
-        return judgeRefusal(error as SmtpError, timeLimit.aborted);
+        return judgeRefusal(error as SmtpError, limit.isOver());
+      } finally {
+        limit.clear();
       }
     },
     close: () => {
@@ -77,6 +75,30 @@ function connect(smtpUrl: string) {
     disableFileAccess: true,
     disableUrlAccess: true,
   });
+}
+
+/**
+ * A signal that aborts when the time is up or the outer one aborts. By hand, because `AbortSignal.any` keeps what it
+ * made for as long as the outer signal lives, which is that of the process.
+ */
+function limitAttempt(limitMs: number, outer: AbortSignal | undefined) {
+  const controller = new AbortController();
+  let over = false;
+  const timer = setTimeout(() => {
+    over = true;
+    controller.abort();
+  }, limitMs);
+  const interrupt = (): void => controller.abort();
+  outer?.addEventListener('abort', interrupt, { once: true });
+  if (outer?.aborted) interrupt();
+  return {
+    signal: controller.signal,
+    isOver: () => over,
+    clear: () => {
+      clearTimeout(timer);
+      outer?.removeEventListener('abort', interrupt);
+    },
+  };
 }
 
 function compose(message: EmailMessage, { settings, idempotencyKey }: SendTarget<EmailSettings>, host: string) {
