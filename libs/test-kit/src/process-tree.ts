@@ -17,19 +17,23 @@ export function isRunning(pid: number): boolean {
 
 /** kill -9 of processes and of all they started, however deep. Null is nobody. */
 export function killTree(...roots: (number | null)[]): void {
-  const parents = parentsOfAll();
-  const doomed = new Set(roots.filter((pid) => pid !== null));
-  // Children are added behind those still to be visited, so one pass finds every generation.
-  for (const pid of doomed) {
-    for (const [child, parent] of parents) if (parent === pid) doomed.add(child);
-  }
-  for (const pid of doomed) {
+  for (const pid of withDescendants(roots.filter((root) => root !== null))) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
       // Gone in the meantime.
     }
   }
+}
+
+function withDescendants(roots: readonly number[]): number[] {
+  const parents = parentsOfAll();
+  const found = new Set(roots);
+  // Children are added behind those still to be visited, so one pass finds every generation.
+  for (const pid of found) {
+    for (const [child, parent] of parents) if (parent === pid) found.add(child);
+  }
+  return [...found];
 }
 
 /** Process id and its parent's, of every process there is. */
@@ -50,4 +54,14 @@ function parentsOfAll(): Map<number, number> {
     }
   }
   return parents;
+}
+
+/**
+ * SIGSTOP to a process and all it started, however deep. Answers who was stopped, for SIGCONT; whoever is killed
+ * without it stays for ever.
+ */
+export function freezeTree(root: number): number[] {
+  const frozen = withDescendants([root]);
+  for (const pid of frozen) process.kill(pid, 'SIGSTOP');
+  return frozen;
 }
