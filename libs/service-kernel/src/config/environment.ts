@@ -52,7 +52,7 @@ export const ENVIRONMENT = z.object({
   FLATLINE_BOOTSTRAP_API_KEY: optional(
     z.string().regex(/^[\x21-\x7e]{20,200}$/, 'must be 20 to 200 printable ASCII characters without spaces'),
     {
-      description: 'API key of the instance administrator, at least 20 characters. Valid for as long as it is set.',
+      description: 'API key of the instance administrator, at least 20 characters. Stays valid until it is revoked.',
       secret: true,
       whenUnset: 'a random key is made and shown once at the first start',
     },
