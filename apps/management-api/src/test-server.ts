@@ -1,6 +1,6 @@
 import { EVENT_LOG, type EventLog, openPostgresEventLog } from '@flatline/event-log';
 import { TOPICS } from '@flatline/events';
-import { createDataSource, DefinitionNotices, migrate } from '@flatline/persistence';
+import { createDataSource, DatabaseSession, DefinitionNotices, migrate } from '@flatline/persistence';
 import {
   createKernel,
   type Kernel,
@@ -53,9 +53,11 @@ export class TestServer {
     kernel.shutdown.on('producers', 'event log', () => log.close());
     await log.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions: config.PING_PARTITIONS })));
     const { newKey } = await ensureBootstrapKey(dataSource, kernel.clock);
-    const notices = new DefinitionNotices(databaseUrl, (err) => kernel.logger.error({ err }));
+    const onError = (err: unknown): void => kernel.logger.error({ err });
+    const session = new DatabaseSession(databaseUrl, onError);
+    kernel.shutdown.on('workers', 'session', () => session.stop());
+    const notices = new DefinitionNotices(session, onError);
     await notices.start();
-    kernel.shutdown.on('workers', 'notices', () => notices.stop());
     const infrastructure = [
       { provide: DataSource, useValue: dataSource },
       { provide: DefinitionNotices, useValue: notices },

@@ -167,7 +167,7 @@ describe('a notifier that starts again', () => {
   it('leaves alone what a living one has claimed, until the claim expires', async () => {
     const idle = await planned(testIncident());
     const [row] = await idle.notifications();
-    const claimant = new Claimant(idle.infrastructure.dataSource);
+    const claimant = new Claimant(idle.infrastructure.session);
     await claimant.proveAlive();
     const living = new DeliveryStore(idle.infrastructure.dataSource, claimant.id, CONFIGURED);
     const now = Date.now() + 100;

@@ -1,5 +1,6 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EVENT_LOG, type EventLog } from '@flatline/event-log';
+import { DatabaseSession } from '@flatline/persistence';
 import { KERNEL, type Kernel } from '@flatline/service-kernel';
 import { TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
@@ -17,7 +18,7 @@ class NotifierStarter implements OnApplicationBootstrap {
 /**
  * Tells people.
  *
- * Needs, from the kernel module's infrastructure: DataSource, EVENT_LOG, TIMERS.
+ * Needs, from the kernel module's infrastructure: DataSource, DatabaseSession, EVENT_LOG, TIMERS.
  */
 @Module({})
 export class NotifierModule {
@@ -28,9 +29,14 @@ export class NotifierModule {
         NotifierStarter,
         {
           provide: Notifier,
-          inject: [KERNEL, DataSource, EVENT_LOG, TIMERS],
-          useFactory: (kernel: Kernel, dataSource: DataSource, log: EventLog, timers: Timers) =>
-            new Notifier({ ...kernel, dataSource, log, timers }),
+          inject: [KERNEL, DataSource, DatabaseSession, EVENT_LOG, TIMERS],
+          useFactory: (
+            kernel: Kernel,
+            dataSource: DataSource,
+            session: DatabaseSession,
+            log: EventLog,
+            timers: Timers,
+          ) => new Notifier({ ...kernel, dataSource, session, log, timers }),
         },
       ],
     };

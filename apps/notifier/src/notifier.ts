@@ -1,6 +1,7 @@
 import { createChannelRegistry, type ChannelRegistry } from '@flatline/channels';
 import type { EventLog, LogSubscription } from '@flatline/event-log';
 import { INCIDENTS_TOPIC } from '@flatline/events';
+import type { DatabaseSession } from '@flatline/persistence';
 import { type Kernel, publicBaseUrl } from '@flatline/service-kernel';
 import type { Timers, WakeQueue } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
@@ -16,6 +17,7 @@ import { TERMINAL_CHANNEL } from './plan-notifications';
 
 export interface NotifierParts extends Kernel {
   readonly dataSource: DataSource;
+  readonly session: DatabaseSession;
   readonly log: EventLog;
   readonly timers: Timers;
 }
@@ -32,11 +34,11 @@ export class Notifier {
   constructor(private readonly parts: NotifierParts) {}
 
   async start(): Promise<void> {
-    const { config, dataSource, log, timers, clock, logger, health, shutdown } = this.parts;
+    const { config, dataSource, session, log, timers, clock, logger, health, shutdown } = this.parts;
     const channels = this.openChannels();
     const defaults = new DefaultChannels(config, await defaultWebhookSecret(config, dataSource));
     const configuredIds = [...defaults.configured.map(({ id }) => id), TERMINAL_CHANNEL.id];
-    const claimant = new Claimant(dataSource);
+    const claimant = new Claimant(session);
     const store = new DeliveryStore(dataSource, claimant.id, configuredIds);
     const queue = timers.queue('deliveries');
     const metrics = new NotifierMetrics(this.parts.metrics, () => sweep.backlog);

@@ -50,12 +50,12 @@ export class TestNotifier {
     const config = loadConfig({ PING_PARTITIONS: String(PARTITIONS), ALLOW_PRIVATE_WEBHOOK_TARGETS: 'true', ...env });
     const kernel = createKernel(config, { logger: silentLogger(), ...parts });
     const infrastructure = await openInfrastructure(kernel, databaseUrl);
-    const { dataSource, log, timers } = infrastructure;
+    const { dataSource, session, log, timers } = infrastructure;
     await dataSource.query(
       `INSERT INTO project (id, name, created_at) VALUES ($1, 'test', now()) ON CONFLICT DO NOTHING`,
       [PROJECT],
     );
-    const notifier = new Notifier({ ...kernel, dataSource, log, timers });
+    const notifier = new Notifier({ ...kernel, dataSource, session, log, timers });
     return new TestNotifier(kernel, infrastructure, await log.producer(), notifier);
   }
 

@@ -4,6 +4,7 @@ import { EVENT_LOG, openPostgresEventLog, type EventLog, type LogProducer } from
 import { TOPICS } from '@flatline/events';
 import {
   createDataSource,
+  DatabaseSession,
   DefinitionNotices,
   durabilityProblem,
   OutboxRelay,
@@ -18,6 +19,7 @@ import { DataSource } from 'typeorm';
 export interface Infrastructure {
   readonly providers: Provider[];
   readonly dataSource: DataSource;
+  readonly session: DatabaseSession;
   readonly log: EventLog;
   readonly timers: Timers;
 }
@@ -46,40 +48,40 @@ export async function openInfrastructure(kernel: Kernel, databaseUrl: string): P
   const timers = createTimers({ databaseUrl, logger, clock });
   shutdown.on('producers', 'timers', () => timers.close());
 
-  const notices = new DefinitionNotices(databaseUrl, (error) =>
-    logger.warn({ err: error }, 'the notices of changed definitions were interrupted'),
+  const session = new DatabaseSession(databaseUrl, (error) =>
+    logger.warn({ err: error }, 'the session with the database was interrupted'),
   );
-  shutdown.on('workers', 'definition notices', () => notices.stop());
+  await session.start();
+  shutdown.on('producers', 'database session', () => session.stop());
+  const notices = new DefinitionNotices(session, (error) =>
+    logger.warn({ err: error }, 'a notice of a changed definition could not be read'),
+  );
 
-  const relay = await startRelay(kernel, dataSource, databaseUrl, log);
+  const relay = await startRelay(kernel, session, log);
   shutdown.on('workers', 'outbox', () => relay.stop());
 
   health.register('database', () => databaseMissing(dataSource));
   health.register('event log', () => log.missing());
   return {
     dataSource,
+    session,
     log,
     timers,
     providers: [
       { provide: DataSource, useValue: dataSource },
       { provide: EVENT_LOG, useValue: log },
       { provide: TIMERS, useValue: timers },
+      { provide: DatabaseSession, useValue: session },
       { provide: DefinitionNotices, useValue: notices },
     ],
   };
 }
 
 /** Every process with an outbox relays; which of them does is settled by locks in the database. */
-async function startRelay(
-  { config, logger }: Kernel,
-  dataSource: DataSource,
-  databaseUrl: string,
-  log: EventLog,
-): Promise<OutboxRelay> {
+async function startRelay({ config, logger }: Kernel, session: DatabaseSession, log: EventLog): Promise<OutboxRelay> {
   const producer = await log.producer();
   const relay = new OutboxRelay({
-    dataSource,
-    databaseUrl,
+    session,
     publish: (events) => publish(producer, events, config.PING_PARTITIONS),
     onError: (error) => logger.warn({ err: error }, 'the outbox could not be published; trying again'),
   });

@@ -1,10 +1,8 @@
-import { Client } from 'pg';
 import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
+import type { DatabaseSession } from './database-session';
 
 const CHANNEL = 'flatline_definition';
-const RECONNECT_MS = 500;
-const CONNECT_TIMEOUT_MS = 5_000;
 
 const definitionNotice = z.object({
   heartbeatId: z.string(),
@@ -37,58 +35,41 @@ export interface DefinitionListener {
 export class DefinitionNotices {
   private readonly listeners: DefinitionListener[] = [];
   private readonly echoes = new Map<string, { version: number; resolve: () => void }[]>();
-  private session: Client | null = null;
+  /** Notices that came while a listener reads everything; null when none does. */
   private queued: DefinitionNotice[] | null = null;
-  private stopped = false;
-  private reconnecting: NodeJS.Timeout | undefined;
-  private starting: Promise<void> | null = null;
+  private listening: Promise<void> | null = null;
 
   constructor(
-    private readonly databaseUrl: string,
+    private readonly session: DatabaseSession,
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** Adds a listener and lets it read what there is; connects if nobody did yet. Rejects when that fails. */
+  /** Adds a listener and lets it read what there is. Rejects when the first connection fails. */
   async subscribe(listener: DefinitionListener): Promise<void> {
     await this.start();
     this.listeners.push(listener);
-    await listener.onConnected();
+    await this.readAnew([listener]);
   }
 
-  get isConnected(): boolean {
-    return this.session !== null && this.queued === null;
-  }
-
-  /** Connects; afterwards connections that are lost are made again. Rejects when the first attempt fails. */
+  /** Begins to listen; called twice it does nothing more. */
   start(): Promise<void> {
-    this.starting ??= this.connect();
-    return this.starting;
-  }
-
-  private async connect(): Promise<void> {
-    const session = new Client({
-      connectionString: this.databaseUrl,
-      application_name: 'flatline-definitions',
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
+    this.listening ??= this.session.listen({
+      channel: CHANNEL,
+      onNotification: (payload) => this.receive(payload),
+      onConnected: () => this.readAnew(this.listeners),
     });
-    session.on('error', this.onError);
-    session.on('end', () => this.lost(session));
-    session.on('notification', (message) => this.receive(message.payload ?? ''));
-    await session.connect();
-    this.session = session;
-    this.queued = [];
-    await session.query(`LISTEN ${CHANNEL}`);
-    for (const listener of this.listeners) await listener.onConnected();
-    const queued = this.queued;
-    this.queued = null;
-    queued.forEach((notice) => this.deliver(notice));
+    return this.listening;
   }
 
-  async stop(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.reconnecting);
-    await this.session?.end();
+  private async readAnew(listeners: readonly DefinitionListener[]): Promise<void> {
+    this.queued = [];
+    try {
+      for (const listener of listeners) await listener.onConnected();
+    } finally {
+      const { queued } = this;
+      this.queued = null;
+      queued?.forEach((notice) => this.deliver(notice));
+    }
   }
 
   /**
@@ -96,7 +77,7 @@ export class DefinitionNotices {
    * it answers: the other processes have heard of it by then, as far as Postgres tells them at the same time.
    */
   async echoed(heartbeatId: string, version: number, withinMs: number): Promise<void> {
-    if (!this.isConnected) return;
+    if (!this.listening || this.session.generation === 0) return;
     await new Promise<void>((resolve) => {
       const waiting = { version, resolve: () => {} };
       const timer = setTimeout(() => waiting.resolve(), withinMs);
@@ -134,16 +115,5 @@ export class DefinitionNotices {
     for (const waiting of this.echoes.get(notice.heartbeatId) ?? []) {
       if (waiting.version <= notice.version) waiting.resolve();
     }
-  }
-
-  private lost(session: Client): void {
-    if (this.session === session) this.session = null;
-    if (this.stopped) return;
-    this.reconnecting = setTimeout(() => {
-      this.connect().catch((error: unknown) => {
-        this.onError(error);
-        this.lost(session);
-      });
-    }, RECONNECT_MS);
   }
 }
