@@ -14,8 +14,11 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional && npm cache clean --force
 
 FROM node:24-bookworm-slim
-ENV NODE_ENV=production HOST=0.0.0.0
+ENV NODE_ENV=production HOST=0.0.0.0 FLATLINE_DATA_DIR=/data
 WORKDIR /flatline
+# The lock of the instance lies here even where Postgres is elsewhere.
+RUN mkdir /data && chown node:node /data
+VOLUME /data
 COPY --from=dependencies /flatline/node_modules ./node_modules
 COPY --from=build /flatline/dist ./dist
 COPY package.json LICENSE ./

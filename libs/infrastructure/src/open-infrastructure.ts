@@ -9,6 +9,7 @@ import {
   durabilityProblem,
   OutboxRelay,
   requireInstallationFact,
+  requireKnownTokenKeys,
   type RelayedEvent,
 } from '@flatline/persistence';
 import type { Kernel } from '@flatline/service-kernel';
@@ -29,7 +30,7 @@ export interface Infrastructure {
  * This is the one place that chooses adapters; no other code knows which are in use.
  *
  * The schema must be up to date (`migrate`). Throws when Postgres cannot be reached, may lose commits, or belongs to an
- * installation with another number of ping partitions.
+ * installation with another number of ping partitions or with other token keys.
  */
 export async function openInfrastructure(kernel: Kernel, databaseUrl: string): Promise<Infrastructure> {
   const { config, clock, logger, health, shutdown } = kernel;
@@ -40,6 +41,9 @@ export async function openInfrastructure(kernel: Kernel, databaseUrl: string): P
   const problem = await durabilityProblem(dataSource);
   if (problem) throw new Error(problem);
   await requireInstallationFact(dataSource, 'ping_partitions', partitions, 'PING_PARTITIONS');
+  if (config.PING_TOKEN_KEYS) {
+    await requireKnownTokenKeys(dataSource, config.PING_TOKEN_KEYS, { acceptNew: config.ACCEPT_NEW_PING_TOKEN_KEYS });
+  }
 
   const log = await openPostgresEventLog({ url: databaseUrl, logger, monotonic: () => clock.monotonic() });
   await log.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions })));

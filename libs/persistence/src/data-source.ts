@@ -13,19 +13,28 @@ export interface DatabaseOptions {
   readonly databaseUrl: string;
   /** Most connections held at once; each costs the server some megabytes. */
   readonly poolSize?: number;
+  /** A statement that is not answered in this time fails; 0: never. Migrations may take as long as they need. */
+  readonly queryTimeoutMs?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName?: string;
 }
 
 const DEFAULT_POOL_SIZE = 10;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** A server that hangs must not make anybody hang for ever. */
+const QUERY_TIMEOUT_MS = 20_000;
 
 /** A data source over the product's schema; raw SQL needs no schema prefix. Not yet connected. */
 export function createDataSource(options: DatabaseOptions): DataSource {
   return new DataSource(dataSourceOptions(options));
 }
 
-function dataSourceOptions({ databaseUrl, poolSize, applicationName }: DatabaseOptions): DataSourceOptions {
+function dataSourceOptions({
+  databaseUrl,
+  poolSize,
+  queryTimeoutMs,
+  applicationName,
+}: DatabaseOptions): DataSourceOptions {
   return {
     type: 'postgres',
     url: databaseUrl,
@@ -38,6 +47,7 @@ function dataSourceOptions({ databaseUrl, poolSize, applicationName }: DatabaseO
     poolSize: poolSize ?? DEFAULT_POOL_SIZE,
     extra: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: queryTimeoutMs ?? QUERY_TIMEOUT_MS,
       keepAlive: true,
       options: `-c search_path=${SCHEMA} -c timezone=UTC`,
     },
@@ -54,7 +64,12 @@ export async function migrate(databaseUrl: string): Promise<void> {
   try {
     await guard.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     await guard.query(`CREATE SCHEMA IF NOT EXISTS ${SCHEMA}`);
-    const dataSource = createDataSource({ databaseUrl, poolSize: 1, applicationName: 'flatline-migrate' });
+    const dataSource = createDataSource({
+      databaseUrl,
+      poolSize: 1,
+      queryTimeoutMs: 0,
+      applicationName: 'flatline-migrate',
+    });
     await dataSource.initialize();
     try {
       await dataSource.runMigrations({ transaction: 'each' });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 
 /** This process is configured against what the installation was started with. */
@@ -28,4 +29,40 @@ export async function requireInstallationFact(
       `${variable} is ${value}, but this installation was started with ${row?.value ?? 'another value'}; set ${variable} to that`,
     );
   }
+}
+
+const KEYS_FACT = 'ping_token_keys';
+
+/**
+ * Holds every process to a keyring that shares a key with those used before: with none of them every ping URL ever
+ * given out would answer 404, as after a lost key file. Fingerprints are kept, never keys.
+ *
+ * @throws InstallationMismatch
+ */
+export async function requireKnownTokenKeys(
+  dataSource: DataSource,
+  keys: readonly Buffer[],
+  { acceptNew }: { readonly acceptNew: boolean },
+): Promise<void> {
+  const fingerprints = keys.map((key) => createHash('sha256').update(key).digest('hex').slice(0, 16));
+  await dataSource.transaction(async (manager) => {
+    await manager.query(`INSERT INTO installation_fact (name, value) VALUES ($1, '[]') ON CONFLICT DO NOTHING`, [
+      KEYS_FACT,
+    ]);
+    const [row] = await manager.query<{ value: string[] }[]>(
+      'SELECT value FROM installation_fact WHERE name = $1 FOR UPDATE',
+      [KEYS_FACT],
+    );
+    const known = row?.value ?? [];
+    if (!acceptNew && known.length > 0 && !fingerprints.some((each) => known.includes(each))) {
+      throw new InstallationMismatch(
+        'no key of PING_TOKEN_KEYS (or of the file ping-token-keys in the data directory) was ever used here, so every ' +
+          'ping URL would be dead; put the old key back, beside the new one if you want one, or set ' +
+          'ACCEPT_NEW_PING_TOKEN_KEYS=true if it is gone for good',
+      );
+    }
+    const all = [...new Set([...known, ...fingerprints])];
+    if (all.length === known.length) return;
+    await manager.query('UPDATE installation_fact SET value = $2 WHERE name = $1', [KEYS_FACT, JSON.stringify(all)]);
+  });
 }

@@ -72,6 +72,10 @@ export const ENVIRONMENT = z.object({
     secret: true,
     whenUnset: '`npm start` makes one and keeps it in FLATLINE_DATA_DIR; a service on its own refuses to start',
   }),
+  ACCEPT_NEW_PING_TOKEN_KEYS: defaulted(yesOrNo, 'false', {
+    description:
+      'Start although none of the ping-token keys was ever used here. Every ping URL given out before is dead then.',
+  }),
   PING_PARTITIONS: defaulted(wholeNumber(1, 1_024), '4', {
     description: 'Slices the heartbeats are spread over. Fixed once the installation has started.',
   }),
