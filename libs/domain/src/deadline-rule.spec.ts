@@ -237,6 +237,32 @@ describe('(j) a ping during a pause', () => {
   });
 });
 
+describe('(p) a first success from before a pause', () => {
+  const paused = definition({ version: 2, pauseSpans: [{ pausedAt: at(10), resumedAt: null }] });
+  const resumed = definition({ version: 3, pauseSpans: [{ pausedAt: at(10), resumedAt: at(1_000) }] });
+  const expected = { status: 'up', lastPingAt: at(5), baselineAt: at(1_000), nextExpectedAt: at(1_060), misses: 0 };
+
+  it('that comes by during the pause is the first ping: silence after the resume is missed', () => {
+    const during = applySignal(paused, initialState(paused), ping(5), always);
+    expect(during).toMatchObject({ state: { status: 'paused', nextExpectedAt: null }, facts: [] });
+    const { state } = applyDefinition(resumed, during.state);
+    expect(state).toMatchObject(expected);
+    expect(applyWatermark(resumed, state, at(1_131), always).facts.at(-1)).toMatchObject({ kind: 'wentDown' });
+  });
+
+  it('that comes by after the resume is the first ping, and nothing was expected during the pause', () => {
+    const { state, facts } = applySignal(resumed, initialState(resumed), ping(5), always);
+    expect(facts).toEqual([]);
+    expect(state).toMatchObject(expected);
+    expect(applyWatermark(resumed, state, at(1_070), always).facts).toEqual([]);
+  });
+
+  it('does not become one by coming by during the pause when it was sent in it', () => {
+    const during = applySignal(paused, initialState(paused), ping(20), always);
+    expect(applyDefinition(resumed, during.state).state).toMatchObject({ status: 'new', nextExpectedAt: null });
+  });
+});
+
 describe('(k) a change of definition', () => {
   it('never counts as a ping and takes nothing back: a longer interval is measured from the same L', () => {
     const longer = definition({

@@ -42,6 +42,8 @@ import { nextExpected, previousExpected } from './schedule';
  * - (m) A deadline touched by a short absence of ours waits (absences.ts).
  * - (n) A period touched by a blackout of ours is `unknown`: no miss, the next period is judged as usual.
  * - (o) A success from before the deadline that found the heartbeat down already ends the incident as raised in error.
+ * - (p) A first success from before a pause that comes by during or after it is the first ping all the same: L is the
+ *   resume, and a job that falls silent then is missed.
  */
 export interface RuleContext {
   /** Absences of the heartbeat's shard, oldest first. */
@@ -135,7 +137,11 @@ export function applySignal(
     lastSignal: { receivedAt: signal.receivedAt, id: signal.id },
     lastPingAt: Math.max(signal.receivedAt, state.lastPingAt ?? 0),
   };
-  if (state.status === 'paused' || wasPausedAt(definition, signal.receivedAt)) return { state, facts }; // (j)
+  if (wasPausedAt(definition, signal.receivedAt)) return { state, facts }; // (j)
+  if (state.status === 'paused') {
+    const isFirst = state.baselineAt === null && signal.kind === 'success';
+    return { state: isFirst ? { ...state, baselineAt: signal.receivedAt } : state, facts }; // (p)
+  }
   if (state.baselineAt !== null && signal.receivedAt < state.baselineAt) return { state, facts }; // (i)
 
   const judged = applyWatermark(definition, state, signal.receivedAt, context); // (l)
@@ -231,14 +237,19 @@ function isNewer(signal: Signal, state: RuntimeState): boolean {
 }
 
 function succeeded(definition: HeartbeatDefinition, state: RuntimeState, at: number): RuntimeState {
+  const baselineAt = Math.max(at, definition.pauseSpans.at(-1)?.resumedAt ?? at); // (p)
   return {
     ...state,
     status: 'up',
-    baselineAt: at,
+    baselineAt,
     misses: 0,
     unknowns: 0,
     incident: null,
-    nextExpectedAt: nextExpected(definition.schedule, at, Math.max(at, definition.scheduleChangedAt - 1)),
+    nextExpectedAt: nextExpected(
+      definition.schedule,
+      baselineAt,
+      Math.max(baselineAt, definition.scheduleChangedAt - 1),
+    ),
   };
 }
 
