@@ -1,15 +1,10 @@
 import type { Pulse, Signal } from '@flatline/domain';
 import type { LogRecord } from '@flatline/event-log';
 import { eventParser, ingestPulsed, MalformedEvent, pingReceived } from '@flatline/events';
+import type { PoisonRecord } from '@flatline/persistence';
 import type { HistoryPing } from './history-store';
 
 const parse = eventParser(pingReceived, ingestPulsed);
-
-/** A record that cannot be read; it goes to the dead letters and harms nobody else. */
-export interface PoisonRecord {
-  readonly record: LogRecord;
-  readonly reason: string;
-}
 
 /** A ping as it came out of the log. */
 export interface LoggedPing extends HistoryPing {

@@ -8,17 +8,10 @@ import {
 } from '@flatline/domain';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
+import { bury, type PoisonRecord } from '@flatline/persistence';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
-import {
-  type Batch,
-  type BatchEvent,
-  type LoggedPing,
-  type PoisonRecord,
-  readBatch,
-  signalsByHeartbeat,
-} from './batch';
+import { type Batch, type BatchEvent, type LoggedPing, readBatch, signalsByHeartbeat } from './batch';
 import { foldSignals, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
@@ -147,7 +140,7 @@ export class PingBatchHandler implements PartitionHandler {
           const now = clock.now();
           const applied = await applyPings(manager, batch.pings, context, now); // 1 to 3
           const poison = [...batch.poison, ...applied.poison];
-          await this.bury(manager, poison, now);
+          await bury(manager, poison, now);
           await progress.addAbsences(manager, shard, advance.absences); // 4
           if (!(await progress.move(manager, shard, known.position.nextOffset, next, now))) throw new PositionMoved(); // 5
           return { folded: applied.folded, poison };
@@ -200,25 +193,6 @@ export class PingBatchHandler implements PartitionHandler {
       }
     }
     return { folded, poison };
-  }
-
-  private async bury(manager: EntityManager, poison: readonly PoisonRecord[], now: number): Promise<void> {
-    for (const { record, reason } of poison) {
-      await manager.query(
-        `INSERT INTO dead_letter (id, source, topic, partition, log_offset, key, payload, reason, created_at)
-         VALUES ($1, 'log', $2, $3, $4, $5, $6, $7, $8)`,
-        [
-          uuidv7(),
-          record.topic,
-          record.partition,
-          record.offset,
-          record.key.replaceAll('\u0000', ''),
-          record.value,
-          reason,
-          new Date(now),
-        ],
-      );
-    }
   }
 
   private reportMissing(shard: number, count: number): void {

@@ -23,7 +23,7 @@ describe('what counts as poison', () => {
 
   it('is described without the values it was about', () => {
     expect(reasonOf(sqlError('22P02', 'invalid input syntax for type uuid: "hunter2"'))).toBe(
-      'not storable: 22P02 invalid input syntax for type uuid:',
+      'refused by the database (SQLSTATE 22P02)',
     );
   });
 });

@@ -1,7 +1,7 @@
 import type { ChannelRegistry } from '@flatline/channels';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { INCIDENTS_TOPIC } from '@flatline/events';
-import { moveOffset, nextOffset } from '@flatline/persistence';
+import { bury, moveOffset, nextOffset, type PoisonRecord, refusedDataState } from '@flatline/persistence';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { DefaultChannels } from './default-channels';
@@ -10,7 +10,7 @@ import type { NotifierMetrics } from './notifier-metrics';
 import type { PlannableChannel, PlannedNotification } from './plan-notifications';
 import { planNotifications } from './plan-notifications';
 import { readIncidents } from './read-incidents';
-import type { PoisonRecord, ToldIncident } from './read-incidents';
+import type { ToldIncident } from './read-incidents';
 
 export interface IncidentConsumerParts {
   readonly dataSource: DataSource;
@@ -59,7 +59,7 @@ export class IncidentConsumer implements PartitionHandler {
     try {
       plan = await this.inTransaction(partition, records, (manager) => this.planTogether(manager, records));
     } catch (error) {
-      if (!isRefusedData(error)) throw error;
+      if (refusedDataState(error) === null) throw error;
       plan = await this.inTransaction(partition, records, (manager) => this.planOneByOne(manager, records));
     }
     for (const { record, reason } of plan.poison) {
@@ -86,25 +86,26 @@ export class IncidentConsumer implements PartitionHandler {
   }
 
   private async planTogether(manager: EntityManager, records: readonly LogRecord[]): Promise<Plan> {
-    const { store, clock } = this.parts;
+    const { clock } = this.parts;
     const { incidents, poison } = readIncidents(records);
-    await store.bury(manager, poison, clock.now()); // 2
+    await bury(manager, poison, clock.now()); // 2
     return { planned: await this.plan(manager, incidents), poison };
   }
 
   private async planOneByOne(manager: EntityManager, records: readonly LogRecord[]): Promise<Plan> {
-    const { store, clock } = this.parts;
+    const { clock } = this.parts;
     const { incidents, poison } = readIncidents(records);
     const planned: PlannedNotification[] = [];
     for (const incident of incidents) {
       try {
         planned.push(...(await manager.transaction((savepoint) => this.plan(savepoint, [incident]))));
       } catch (error) {
-        if (!isRefusedData(error)) throw error;
-        poison.push({ record: incident.record, reason: `refused by the database (SQLSTATE ${sqlState(error)})` });
+        const state = refusedDataState(error);
+        if (state === null) throw error;
+        poison.push({ record: incident.record, reason: `refused by the database (SQLSTATE ${state})` });
       }
     }
-    await store.bury(manager, poison, clock.now());
+    await bury(manager, poison, clock.now());
     return { planned, poison };
   }
 
@@ -140,15 +141,4 @@ export class IncidentConsumer implements PartitionHandler {
 
 function positionOf(partition: number) {
   return { group: NOTIFIER_GROUP, topic: INCIDENTS_TOPIC, partition };
-}
-
-function sqlState(error: unknown): string | undefined {
-  const code = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;
-  return typeof code === 'string' ? code : undefined;
-}
-
-/** Classes 22 (data) and 23 (constraints): the record is at fault, and trying again changes nothing. */
-function isRefusedData(error: unknown): boolean {
-  const state = sqlState(error);
-  return state !== undefined && (state.startsWith('22') || state.startsWith('23'));
 }

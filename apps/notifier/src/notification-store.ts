@@ -1,8 +1,5 @@
-import type { LogRecord } from '@flatline/event-log';
 import type { EntityManager } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
 import type { KnownNotification, PlannedNotification } from './plan-notifications';
-import type { PoisonRecord } from './read-incidents';
 
 /** A channel of a project, as far as planning needs it. */
 export interface ProjectChannel {
@@ -60,28 +57,6 @@ export class NotificationStore {
         planned.map(({ facts }) => JSON.stringify(facts)),
         planned.map(({ status }) => status),
         planned.map(({ reason }) => reason),
-        new Date(now),
-      ],
-    );
-  }
-
-  /** Puts records aside that cannot be planned, with their bytes, their place and the reason. */
-  async bury(manager: EntityManager, poison: readonly PoisonRecord[], now: number): Promise<void> {
-    if (poison.length === 0) return;
-    const of = <Value>(value: (record: LogRecord) => Value): Value[] => poison.map(({ record }) => value(record));
-    await manager.query(
-      `INSERT INTO dead_letter (id, source, topic, partition, log_offset, key, payload, reason, created_at)
-       SELECT id, 'log', topic, partition, log_offset, key, payload, reason, $8
-       FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::bytea[], $7::text[])
-         AS poison (id, topic, partition, log_offset, key, payload, reason)`,
-      [
-        poison.map(() => uuidv7()),
-        of(({ topic }) => topic),
-        of(({ partition }) => partition),
-        of(({ offset }) => offset),
-        of(({ key }) => key.replaceAll('\u0000', '')), // Postgres keeps no NUL in text
-        of(({ value }) => value),
-        poison.map(({ reason }) => reason),
         new Date(now),
       ],
     );

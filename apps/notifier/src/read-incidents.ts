@@ -1,18 +1,13 @@
 import type { IncidentFacts } from '@flatline/channels';
 import type { LogRecord } from '@flatline/event-log';
 import { eventParser, incidentOpened, incidentResolved, MalformedEvent } from '@flatline/events';
+import type { PoisonRecord } from '@flatline/persistence';
 
 /** One end of an incident, as the log tells it. */
 export interface ToldIncident {
   readonly eventId: string;
   readonly facts: IncidentFacts;
   readonly record: LogRecord;
-}
-
-/** A record that cannot be understood; it goes to the dead letters and harms nobody else. */
-export interface PoisonRecord {
-  readonly record: LogRecord;
-  readonly reason: string;
 }
 
 const parse = eventParser(incidentOpened, incidentResolved);

@@ -10,3 +10,4 @@ export * from './entities/heartbeat.entity';
 export * from './entities/channel.entity';
 export * from './definition-notices';
 export * from './installation-facts';
+export * from './dead-letters';
