@@ -59,7 +59,8 @@ async function run({ host, port, paths, rate, seconds, connections, idsFile }) {
   await new Promise((resolve) => {
     const sendDue = () => {
       const now = performance.now();
-      while (sent < planned && idle.length > 0 && dueAt(sent) <= now) sendOne(idle.pop(), sent++);
+      // The one that has waited longest: a server closes connections on which nothing comes.
+      while (sent < planned && idle.length > 0 && dueAt(sent) <= now) sendOne(idle.shift(), sent++);
     };
     const sendOne = (connection, index) => {
       const due = dueAt(index);

@@ -36,6 +36,8 @@ export async function measureSustained(context) {
   await forEachAtOnce(heartbeats, ({ id }) => api.pause(id));
   say(`  ${cpuLine(used)}; generator sent p99 ${ms(load.sendDelayMs.p99)} after due`);
 
+  if (load.acknowledged < load.planned) say(`  not acknowledged, by answer: ${JSON.stringify(load.errors)}`);
+
   const history = await compareHistories(api, heartbeats, idsFile);
   rmSync(idsFile, { force: true });
   const lag = statistics.summarize(lags);

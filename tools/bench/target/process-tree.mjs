@@ -117,6 +117,7 @@ export function watchMemory(root, everyMs = 2_000) {
     const now = memoryOf(root);
     if (now && now.pssMb > (peak?.pssMb ?? 0)) peak = now;
   }, everyMs);
+  timer.unref(); // nobody stops it when the measurement fails
   return () => {
     clearInterval(timer);
     return peak;
