@@ -20,8 +20,8 @@ startEmbeddedPostgres({
   onExit: ({ signal }) => { console.log('postgres ended', signal); process.exit(3); },
 }).then(
   (server) => {
-    console.log(JSON.stringify({ url: server.url, pid: server.pid }));
     process.on('SIGTERM', () => void server.stop().then(() => process.exit(0)));
+    console.log(JSON.stringify({ url: server.url, pid: server.pid }));
   },
   (error) => { console.log(error.name + ': ' + error.message); process.exit(1); },
 );
