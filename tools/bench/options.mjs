@@ -12,7 +12,7 @@ export const USAGE = `Usage: npm run bench -- [option ...]
   --seconds <n>      length of the sustained run (30)
   --heartbeats <n>   heartbeats pinged in the sustained run (1000)
   --armed <n>        heartbeats armed while alerts are timed (10000)
-  --rounds <n>       rounds of saturation, in turns with the bare server (3)
+  --rounds <n>       rounds of latency and saturation, in turns with the bare server (3)
   --cpu-profile <dir>  write a CPU profile of the product there when it stops
   --keep             leave the data and the product's log where they are, and say where
 `;
