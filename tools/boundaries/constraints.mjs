@@ -21,17 +21,17 @@ const layers = [
   {
     layer: 'infrastructure',
     sees: ['domain', 'events', 'kernel', 'adapter'],
-    banned: ['kafkajs', 'bullmq', 'ioredis', 'pg'],
+    banned: ['kafkajs', '@platformatic/kafka', 'bullmq', 'ioredis', 'pg'],
   },
   {
     layer: 'app',
     sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure'],
-    banned: ['kafkajs', 'bullmq', 'ioredis'],
+    banned: ['kafkajs', '@platformatic/kafka', 'bullmq', 'ioredis'],
   },
   {
     layer: 'standalone',
     sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure', 'app'],
-    banned: ['kafkajs', 'bullmq', 'ioredis'],
+    banned: ['kafkajs', '@platformatic/kafka', 'bullmq', 'ioredis'],
   },
   { layer: 'test-kit', sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure', 'test-kit'], banned: [] },
 ];
@@ -43,6 +43,7 @@ const adapters = [
   { scope: 'persistence', banned: ['kafkajs', 'bullmq', 'ioredis'] },
   { scope: 'channels', banned: ['kafkajs', 'bullmq', 'ioredis', 'typeorm', 'pg'] },
   { scope: 'embedded-postgres', banned: ['kafkajs', 'bullmq', 'ioredis', 'typeorm', ...nest] },
+  { scope: 'local-servers', banned: ['kafkajs', 'bullmq', 'ioredis', 'typeorm', 'pg', ...nest] },
 ];
 
 /**

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { emailList, pingTokenKeyring, urlWithScheme, webhookSecret, wholeNumber, yesOrNo } from './value-schemas';
+import {
+  brokerList,
+  emailList,
+  pingTokenKeyring,
+  urlWithScheme,
+  webhookSecret,
+  wholeNumber,
+  yesOrNo,
+} from './value-schemas';
 
 /** What the documentation says of one environment variable. */
 export interface VariableNote {
@@ -65,6 +73,43 @@ export const ENVIRONMENT = z.object({
   DATABASE_POOL_SIZE: defaulted(wholeNumber(2, 200), '10', {
     description: 'Most connections one process opens to Postgres for its queries.',
   }),
+  KAFKA_BROKERS: optional(brokerList, {
+    description: 'Kafka that carries the events: host:port of some of its brokers, separated by commas.',
+    whenUnset: 'the events are kept in Postgres',
+  }),
+  KAFKA_CLIENT: defaulted(
+    z.enum(['kafkajs', 'platformatic'], { error: 'must be kafkajs or platformatic' }),
+    'kafkajs',
+    { description: 'Client library that talks to Kafka: kafkajs or platformatic.' },
+  ),
+  KAFKA_REPLICATION_FACTOR: defaulted(wholeNumber(1, 15), '3', {
+    description:
+      'Copies of each record in topics that Flatline creates. From 3 up, 2 of them must have it before a ping is ' +
+      'acknowledged; below that a lost broker can lose acknowledged pings.',
+  }),
+  KAFKA_TLS: defaulted(yesOrNo, 'false', {
+    description: 'Whether the connections to Kafka are encrypted.',
+  }),
+  KAFKA_TLS_CA_FILE: optional(z.string(), {
+    description: 'PEM file of the authority that signed the certificates of the brokers.',
+    whenUnset: 'the authorities that Node trusts',
+  }),
+  KAFKA_SASL_MECHANISM: optional(
+    z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], { error: 'must be plain, scram-sha-256 or scram-sha-512' }),
+    { description: 'How to log in to Kafka: plain, scram-sha-256 or scram-sha-512.', whenUnset: 'no login' },
+  ),
+  KAFKA_SASL_USERNAME: optional(z.string(), {
+    description: 'User name for Kafka.',
+  }),
+  KAFKA_SASL_PASSWORD: optional(z.string(), {
+    description: 'Password for Kafka.',
+    secret: true,
+  }),
+  REDIS_URL: optional(urlWithScheme('redis:', 'rediss:'), {
+    description: 'Redis that keeps the timers; it must use AOF and the eviction policy noeviction.',
+    secret: true,
+    whenUnset: 'the timers are kept in Postgres',
+  }),
   PING_TOKEN_KEYS: optional(pingTokenKeyring, {
     description:
       'Keys that sign ping tokens, newest first, separated by commas; each base64url of at least 32 bytes. ' +
@@ -117,6 +162,10 @@ export const ENVIRONMENT = z.object({
   }),
   ALLOW_PRIVATE_WEBHOOK_TARGETS: defaulted(yesOrNo, 'false', {
     description: 'Whether webhooks may go to loopback, private and link-local addresses.',
+  }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlWithScheme('http:', 'https:'), {
+    description: 'OpenTelemetry collector that takes traces by OTLP over HTTP, for example http://localhost:4318.',
+    whenUnset: 'nothing is traced',
   }),
   LOG_LEVEL: defaulted(
     z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {

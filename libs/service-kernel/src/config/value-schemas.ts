@@ -43,6 +43,13 @@ export function commaList() {
   );
 }
 
+/** Brokers of a Kafka as `host:port`, comma-separated; IPv6 addresses stand in brackets. */
+export const brokerList = commaList().refine(
+  (entries) =>
+    entries.length > 0 && entries.every((entry) => /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(entry)),
+  'must be one or more host:port, separated by commas',
+);
+
 /** E-mail addresses, comma-separated. */
 export const emailList = commaList().refine(
   (entries) => entries.length > 0 && entries.every((entry) => z.email().safeParse(entry).success),
