@@ -59,7 +59,7 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
     let left = bounds.reduce((sum, each) => sum + each.end - each.start, 0);
     const subscription = await infrastructure.log.consume({
       topic: PINGS_TOPIC,
-      group: null,
+      group: `test-${uuidv7()}`,
       maxRecords: 1_000,
       handler: {
         position: (partition) => Promise.resolve(bounds[partition]!.start),

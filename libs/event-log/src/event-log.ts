@@ -116,11 +116,8 @@ export interface ConsumeOptions {
   /**
    * Members of one group, in any process, share the partitions: each is handled by one member at a time, and what the
    * group has not passed is not dropped from the log. The group is known by its name for ever.
-   *
-   * null follows instead: this subscription reads every partition by itself and leaves no trace in the log. For what
-   * every process needs whole, such as the directory of an ingest; it can be overtaken by retention.
    */
-  readonly group: string | null;
+  readonly group: string;
   /** Largest batch handed to the handler (it may be smaller, and ends at about 1 MB). */
   readonly maxRecords: number;
   /**

@@ -146,7 +146,7 @@ class PostgresEventLog implements EventLog {
     const { topic: name, group } = options;
     const topic = await this.catalog.topic(name);
     // One session holds the locks of this process; it would win the same lock twice.
-    if (group !== null && [...this.subscriptions].some((other) => other.isFor(name, group))) {
+    if ([...this.subscriptions].some((other) => other.isFor(name, group))) {
       throw new Error(`group ${group} consumes ${name} in this process already`);
     }
     const subscription = new PostgresSubscription(topic, options, {

@@ -16,6 +16,7 @@ describe('appends on Postgres when something breaks', () => {
   let log: EventLog;
   let admin: Client;
   const closers: (() => Promise<unknown> | unknown)[] = [];
+  let readers = 0;
 
   beforeEach(async () => {
     admin = new Client({ connectionString: database.url });
@@ -38,13 +39,13 @@ describe('appends on Postgres when something breaks', () => {
   const append = (producer: LogProducer, text: string, partition = 0): Promise<unknown> =>
     producer.append(TOPIC, [{ partition, key: text, value: Buffer.from(text) }]);
 
-  /** All of partition 0, by a reader of its own. */
+  /** All of partition 0, by a group of its own. */
   async function stored(): Promise<string[]> {
     const found: string[] = [];
     const { end } = await log.bounds(TOPIC, 0);
     const subscription = await log.consume({
       topic: TOPIC,
-      group: null,
+      group: `reader-${++readers}`,
       maxRecords: 100,
       handler: {
         position: async () => 0,

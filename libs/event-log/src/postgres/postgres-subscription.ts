@@ -1,7 +1,7 @@
 import type { ConsumeOptions, LogSubscription, LogWriter, PartitionProgress } from '../event-log';
 import { lockKey } from './log-session';
 import type { LogSession } from './log-session';
-import { PartitionWorker } from './partition-worker';
+import { PartitionWorker } from '../partition-worker';
 import { RecordFetcher } from './record-fetcher';
 import type { SharedConnection } from './shared-connection';
 import type { Topic } from './topic-catalog';
@@ -54,10 +54,6 @@ export class PostgresSubscription implements LogSubscription {
 
   /** Registers the group, so that nothing it has not read is dropped, and begins. */
   async start(): Promise<void> {
-    if (this.options.group === null) {
-      for (let partition = 0; partition < this.topic.partitions; partition++) this.assign(partition);
-      return;
-    }
     await this.dependencies.shared.query(
       `INSERT INTO flatline_log.log_consumer (group_name, topic_id, partition, next_offset)
        SELECT $1, $2, p, 0 FROM generate_series(0, $3 - 1) AS p ON CONFLICT DO NOTHING`,
@@ -94,7 +90,6 @@ export class PostgresSubscription implements LogSubscription {
   /** Every lock is gone: nothing begins any more until it is won again. */
   sessionLost(): void {
     this.joined = false;
-    if (this.options.group === null) return;
     for (const partition of [...this.workers.keys()]) void this.retire(partition);
   }
 
@@ -115,7 +110,7 @@ export class PostgresSubscription implements LogSubscription {
   }
 
   private async leave(): Promise<void> {
-    if (this.options.group === null || !this.joined || !this.dependencies.session.connected) return;
+    if (!this.joined || !this.dependencies.session.connected) return;
     this.joined = false;
     try {
       await this.unlock(Array.from({ length: this.topic.partitions }, (_, partition) => partition));
@@ -220,7 +215,7 @@ export class PostgresSubscription implements LogSubscription {
   }
 
   private async tellProgress(): Promise<void> {
-    if (this.options.group === null || this.untold.size === 0) return;
+    if (this.untold.size === 0) return;
     const told = [...this.untold];
     try {
       await this.dependencies.shared.query(
@@ -238,11 +233,11 @@ export class PostgresSubscription implements LogSubscription {
   }
 
   private memberKey(): string {
-    return lockKey('member', this.options.group ?? '', this.topic.name);
+    return lockKey('member', this.options.group, this.topic.name);
   }
 
   private partitionKey(partition: number): string {
-    return lockKey('partition', this.options.group ?? '', this.topic.name, partition);
+    return lockKey('partition', this.options.group, this.topic.name, partition);
   }
 
   private log(message: string, partitions: readonly number[]): void {

@@ -1,5 +1,5 @@
 import type { LogRecord } from '../event-log';
-import type { Fetched } from './partition-worker';
+import type { Fetched } from '../partition-worker';
 import { sqlState } from './connection';
 import { unpackRecords } from './record-codec';
 import type { SharedConnection } from './shared-connection';

@@ -1,5 +1,5 @@
-import { PositionMoved } from '../errors';
-import type { LogRecord, PartitionHandler } from '../event-log';
+import { PositionMoved } from './errors';
+import type { LogRecord, PartitionHandler } from './event-log';
 import { PartitionWorker } from './partition-worker';
 import type { Fetched } from './partition-worker';
 

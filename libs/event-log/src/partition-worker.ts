@@ -1,5 +1,5 @@
-import { PositionMoved, PositionOutOfRange } from '../errors';
-import type { LogRecord, LogWriter, PartitionHandler, PartitionProgress } from '../event-log';
+import { PositionMoved, PositionOutOfRange } from './errors';
+import type { LogRecord, LogWriter, PartitionHandler, PartitionProgress } from './event-log';
 
 const BACKOFF_MIN_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
