@@ -104,7 +104,7 @@ export class PingBatchHandler implements PartitionHandler {
     if (known?.position.nextOffset !== first.offset) throw new PositionMoved();
 
     const batch = readBatch(records);
-    const advance = advanceProgress(known.position.progress, batch.events);
+    const advance = advanceProgress(known.position.progress, batch.events, this.parts.rules.leaseMs);
     const next: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
     const { folded, poison } = await this.commit(shard, batch, advance, known, next);
 
@@ -203,7 +203,7 @@ export class PingBatchHandler implements PartitionHandler {
 }
 
 /** Lets the records of a batch move the progress of a shard, in the order of the log. */
-function advanceProgress(before: ShardProgress, events: readonly BatchEvent[]): Advance {
+function advanceProgress(before: ShardProgress, events: readonly BatchEvent[], leaseMs: number): Advance {
   let progress = before;
   const absences: Absence[] = [];
   let missingRecords = 0;
@@ -212,7 +212,7 @@ function advanceProgress(before: ShardProgress, events: readonly BatchEvent[]): 
       progress = notePing(progress, event.ping);
       continue;
     }
-    const result = applyPulse(progress, event.pulse, event.appendedAt);
+    const result = applyPulse(progress, event.pulse, event.appendedAt, leaseMs);
     progress = result.progress;
     absences.push(...result.absences);
     missingRecords += result.missingRecords;

@@ -22,21 +22,17 @@ export class ShardProgressStore {
     log: { readonly identity: string; readonly start: number },
     now: number,
   ): Promise<ShardPosition> {
-    const offset = await nextOffset(
-      manager,
-      { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard },
-      log,
-      now,
-    );
+    await nextOffset(manager, { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard }, log, now);
+    // Position and progress in one look: an owner that was replaced may be committing its last batch just now.
     const [row] = await manager.query<
-      { watermark: Date | null; ingests: Pick<ShardProgress, 'ingests' | 'spells'> | null }[]
-    >(`SELECT watermark, ingests FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = $3`, [
-      DEADLINE_SCHEDULER_GROUP,
-      PINGS_TOPIC,
-      shard,
-    ]);
+      { next_offset: string; watermark: Date | null; ingests: Pick<ShardProgress, 'ingests' | 'spells'> | null }[]
+    >(
+      `SELECT next_offset, watermark, ingests FROM consumer_offset
+       WHERE consumer_group = $1 AND topic = $2 AND partition = $3`,
+      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, shard],
+    );
     return {
-      nextOffset: offset,
+      nextOffset: Number(row?.next_offset),
       progress: {
         watermark: row?.watermark?.getTime() ?? null,
         ingests: row?.ingests?.ingests ?? {},

@@ -29,7 +29,11 @@ export class Stage {
   static async open(database?: TestDatabase): Promise<Stage> {
     const own = database ?? (await createTestDatabase('scheduler'));
     await migrate(own.url);
-    const config = loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS), INGEST_LEASE_SECONDS: '2' });
+    // A lease shorter than an ingest could keep, so that tests of what comes after it need not wait.
+    const config = {
+      ...loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS) }),
+      INGEST_LEASE_SECONDS: 2,
+    };
     const kernel = createKernel(config);
     const infrastructure = await openInfrastructure(kernel, own.url);
     const producer = await infrastructure.log.producer({ exclusiveId: 'test' });

@@ -1,6 +1,7 @@
-import { applyPulse, emptyProgress, notePing, type Pulse, type ShardProgress } from './watermark';
+import { applyPulse, PULSES_TO_DROP, emptyProgress, notePing, type Pulse, type ShardProgress } from './watermark';
 
 const T0 = 1_760_000_000_000;
+const LEASE_MS = 10_000;
 
 function pulse(at: number, overrides: Partial<Pulse> = {}): Pulse {
   return {
@@ -20,7 +21,7 @@ function after(...pulses: Pulse[]): { progress: ShardProgress; absences: [number
   const absences: [number, number][] = [];
   let missing = 0;
   for (const each of pulses) {
-    const result = applyPulse(progress, each, each.lowWatermark);
+    const result = applyPulse(progress, each, each.lowWatermark, LEASE_MS);
     progress = result.progress;
     absences.push(...result.absences.map((gap): [number, number] => [gap.startedAt - T0, gap.endedAt - T0]));
     missing += result.missingRecords;
@@ -58,7 +59,7 @@ describe('the watermark of a shard', () => {
   });
 
   it('is not pushed into the future by a wrong clock', () => {
-    const { progress } = applyPulse(emptyProgress, pulse(60_000), T0 + 5);
+    const { progress } = applyPulse(emptyProgress, pulse(60_000), T0 + 5, LEASE_MS);
     expect(progress.watermark).toBe(T0 + 5);
   });
 
@@ -66,6 +67,62 @@ describe('the watermark of a shard', () => {
     const restarted = pulse(3_000, { epoch: 2, acceptingSince: T0 + 3_000 });
     const { progress } = after(pulse(500), restarted, pulse(3_500, { epoch: 1 }));
     expect(progress.watermark).toBe(T0 + 3_000);
+  });
+});
+
+describe('the lease of an ingest', () => {
+  const b = (at: number, overrides: Partial<Pulse> = {}): Pulse => pulse(at, { ingestId: 'b', ...overrides });
+  /** Pulses of b, four a second, in [from, to). */
+  const bBetween = (from: number, to: number): Pulse[] =>
+    Array.from({ length: (to - from) / 250 }, (_, index) => b(from + index * 250));
+
+  it('holds the watermark for a lease after its last word, counted while another goes on', () => {
+    const { progress } = after(pulse(0), ...bBetween(250, 10_500));
+    expect(progress.watermark).toBe(T0);
+    expect(Object.keys(progress.ingests).sort()).toEqual(['a', 'b']);
+  });
+
+  it('ends when another has appended for more than a lease since: the watermark goes on without it', () => {
+    const { progress, absences } = after(pulse(0), b(0), ...bBetween(250, 10_750));
+    expect(progress).toMatchObject({ watermark: T0 + 10_500, ingests: { b: {} } });
+    expect(Object.keys(progress.ingests)).toEqual(['b']);
+    expect(absences).toEqual([]);
+  });
+
+  it('leaves an absence where nobody accepted pings', () => {
+    const late = (at: number): Pulse => b(at, { acceptingSince: T0 + 4_000 });
+    const { absences } = after(pulse(0), ...bBetween(4_000, 14_500).map((each) => late(each.lowWatermark - T0)));
+    expect(absences).toEqual([[0, 4_000]]);
+  });
+
+  it('does not end while nobody else appends, however long that is', () => {
+    expect(after(pulse(0), b(250), b(60_000)).progress.watermark).toBe(T0);
+  });
+
+  it('does not end before the others have said enough: the clock of the log may have jumped', () => {
+    const few = [b(250), ...Array.from({ length: PULSES_TO_DROP - 2 }, (_, index) => b(60_000 + index))];
+    expect(after(pulse(0), ...few).progress.watermark).toBe(T0);
+    expect(after(pulse(0), ...few, b(60_100)).progress.watermark).toBe(T0 + 60_100);
+  });
+
+  it('begins anew with every pulse', () => {
+    const { progress } = after(pulse(0), ...bBetween(250, 9_000), pulse(9_000), ...bBetween(9_250, 19_000));
+    expect(progress.watermark).toBe(T0 + 9_000);
+  });
+
+  it('is taken up again when a dropped ingest comes back, and the watermark does not move back', () => {
+    const { progress } = after(pulse(0), ...bBetween(0, 11_000), pulse(3_000), b(11_000));
+    expect(progress.watermark).toBe(T0 + 10_750);
+    expect(Object.keys(progress.ingests).sort()).toEqual(['a', 'b']);
+  });
+
+  it('is over at once for everybody who retires', () => {
+    expect(after(pulse(0), b(0), pulse(250, { retiring: true }), b(500)).progress.watermark).toBe(T0 + 500);
+  });
+
+  it('is not renewed by what the log holds twice, and no claim is taken back', () => {
+    const { progress } = after(pulse(0), pulse(500), pulse(0), b(600));
+    expect(progress.watermark).toBe(T0 + 500);
   });
 });
 
@@ -114,12 +171,12 @@ describe('counting what came by', () => {
   it('finds pings that were acknowledged and never seen', () => {
     let progress = after(pulse(0)).progress;
     progress = notePing(progress, { ingestId: 'a', epoch: 1, sequence: 1 });
-    expect(applyPulse(progress, pulse(500, { acknowledged: 3 }), T0 + 500).missingRecords).toBe(2);
+    expect(applyPulse(progress, pulse(500, { acknowledged: 3 }), T0 + 500, LEASE_MS).missingRecords).toBe(2);
   });
 
   it('finds nothing missing when all came by, nor when it meets an ingest in the middle of its life', () => {
     let progress = after(pulse(0, { acknowledged: 40 })).progress;
     progress = notePing(progress, { ingestId: 'a', epoch: 1, sequence: 41 });
-    expect(applyPulse(progress, pulse(500, { acknowledged: 41 }), T0 + 500).missingRecords).toBe(0);
+    expect(applyPulse(progress, pulse(500, { acknowledged: 41 }), T0 + 500, LEASE_MS).missingRecords).toBe(0);
   });
 });

@@ -23,6 +23,15 @@ export interface LiveIngest {
   readonly lowWatermark: number;
   /** The highest running number seen on its pings in this epoch. */
   readonly highestSequence: number;
+  /** What the others have said since its own last pulse; null when that was the last word of all. */
+  readonly silence: Silence | null;
+}
+
+/** For how long the others have gone on without an ingest, told by the log alone. */
+export interface Silence {
+  /** When the log took the first pulse of another ingest after its last one. */
+  readonly since: number;
+  readonly pulsesOfOthers: number;
 }
 
 /** A time in which one ingest took every valid ping. */
@@ -48,6 +57,9 @@ export interface PulseResult {
   readonly missingRecords: number;
 }
 
+/** So many pulses of others must have come by before an ingest is dropped, lest the log's clock jumped. */
+export const PULSES_TO_DROP = 10;
+
 export const emptyProgress: ShardProgress = { watermark: null, ingests: {}, spells: [] };
 
 /** Notes a ping of an ingest, so that its pulses can be checked against what came by. */
@@ -66,38 +78,72 @@ export function notePing(
 /**
  * Applies one pulse.
  *
- * 1. A pulse of an epoch that is over is ignored: its sender has been replaced.
- * 2. `lowWatermark` is clamped to the append time, so that a wrong clock cannot push the watermark into the future.
- * 3. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved.
- * 4. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
- * 5. Time before the watermark that no spell covers is an absence.
+ * 1. A pulse of an epoch that is over is ignored: its sender has been replaced. A higher epoch replaces at once.
+ * 2. `lowWatermark` is clamped to the append time, so that a wrong clock cannot push the watermark into the future. What
+ *    an epoch has claimed it does not take back: a pulse the log holds twice, or late, changes nothing.
+ * 3. Ingests that the others have outlived by a lease are dropped.
+ * 4. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved.
+ * 5. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
+ * 6. Time before the watermark that no spell covers is an absence.
  *
  * @param appendedAt when the log took the record, by the log's clock, ms
+ * @param leaseMs INGEST_LEASE_SECONDS, in ms
  */
-export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: number): PulseResult {
+export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: number, leaseMs: number): PulseResult {
   const known = progress.ingests[pulse.ingestId];
   if (known && known.epoch > pulse.epoch) return { progress, absences: [], missingRecords: 0 }; // 1
 
-  const lowWatermark = Math.min(pulse.lowWatermark, appendedAt); // 2
-  const sameEpoch = known?.epoch === pulse.epoch;
-  const highestSequence = sameEpoch ? known.highestSequence : pulse.acknowledged;
+  const ofThisEpoch = known?.epoch === pulse.epoch ? known : null;
+  const claimed = Math.min(pulse.lowWatermark, appendedAt); // 2
+  const lowWatermark = Math.max(claimed, ofThisEpoch?.lowWatermark ?? claimed);
+  const highestSequence = ofThisEpoch?.highestSequence ?? pulse.acknowledged;
   const missingRecords = Math.max(0, pulse.acknowledged - highestSequence);
-
-  const spells = extendSpell(progress.spells, pulse.ingestId, pulse.acceptingSince, lowWatermark); // 3
-  const others = Object.fromEntries(Object.entries(progress.ingests).filter(([id]) => id !== pulse.ingestId));
-  const live: LiveIngest = {
+  const sender: LiveIngest = {
     epoch: pulse.epoch,
     lowWatermark,
     highestSequence: Math.max(highestSequence, pulse.acknowledged),
+    silence: null,
   };
-  const ingests = pulse.retiring ? others : { ...others, [pulse.ingestId]: live };
 
-  const lowest = Math.min(...Object.values({ ...ingests, [pulse.ingestId]: live }).map((each) => each.lowWatermark)); // 4
+  const others = withoutTheSilent(progress.ingests, pulse.ingestId, appendedAt, leaseMs); // 3
+  const spells = extendSpell(progress.spells, pulse.ingestId, pulse.acceptingSince, lowWatermark); // 4
+  const lowest = Math.min(lowWatermark, ...Object.values(others).map((each) => each.lowWatermark)); // 5
   const watermark = Math.max(lowest, progress.watermark ?? lowest);
+  const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark); // 6
+  return {
+    progress: {
+      watermark,
+      ingests: pulse.retiring ? others : { ...others, [pulse.ingestId]: sender },
+      spells: spells.filter((spell) => spell.to >= watermark),
+    },
+    absences,
+    missingRecords,
+  };
+}
 
-  const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark); // 5
-  const stillNeeded = spells.filter((spell) => spell.to >= watermark);
-  return { progress: { watermark, ingests, spells: stillNeeded }, absences, missingRecords };
+/**
+ * The ingests besides the sender of a pulse, each with one more pulse of another behind its last word, and without those
+ * whose lease is over.
+ *
+ * Nobody's clock but the log's counts, and only while others append: when the log itself was away, or no ingest is left,
+ * nobody is dropped. An ingest accepts nothing from half a lease after its last pulse on, and an append ends well within
+ * the other half, so nothing it accepted can turn up after it was dropped.
+ */
+function withoutTheSilent(
+  ingests: ShardProgress['ingests'],
+  senderId: string,
+  appendedAt: number,
+  leaseMs: number,
+): Record<string, LiveIngest> {
+  const live: Record<string, LiveIngest> = {};
+  for (const [id, ingest] of Object.entries(ingests)) {
+    if (id === senderId) continue;
+    const since = ingest.silence?.since ?? appendedAt;
+    const pulsesOfOthers = (ingest.silence?.pulsesOfOthers ?? 0) + 1;
+    if (appendedAt - since > leaseMs && pulsesOfOthers >= PULSES_TO_DROP) continue;
+    live[id] = { ...ingest, silence: { since, pulsesOfOthers } };
+  }
+  return live;
 }
 
 function extendSpell(

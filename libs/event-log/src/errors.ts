@@ -1,11 +1,36 @@
+export interface AppendFailureOptions extends ErrorOptions {
+  /** See {@link AppendRejected.partitions}. */
+  readonly partitions?: readonly number[];
+}
+
 /** The append is definitely not stored and never will be; a retry is safe. `cause` says why. */
 export class AppendRejected extends Error {
   override name = 'AppendRejected';
+  /**
+   * The partitions this is about, where partitions can fail one by one (their leaders are different servers): the
+   * records of all the others are stored and durable. Undefined: all partitions of the append.
+   */
+  readonly partitions: readonly number[] | undefined;
+
+  constructor(message: string, options: AppendFailureOptions = {}) {
+    super(message, options);
+    this.partitions = options.partitions;
+  }
 }
 
-/** Nobody knows whether the append is or will be stored, until a later append of the same producer succeeds. */
+/**
+ * Nobody knows whether the append is or will be stored, until a later append of the same producer to the partition
+ * succeeds.
+ */
 export class AppendUnresolved extends Error {
   override name = 'AppendUnresolved';
+  /** As with {@link AppendRejected.partitions}. Some of these may be definitely not stored; a caller need not care. */
+  readonly partitions: readonly number[] | undefined;
+
+  constructor(message: string, options: AppendFailureOptions = {}) {
+    super(message, options);
+    this.partitions = options.partitions;
+  }
 }
 
 /** A later producer was opened under the same exclusive id. Final: this producer can never append again. */

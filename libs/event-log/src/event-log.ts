@@ -92,7 +92,9 @@ export interface LogProducer {
   readonly epoch: number;
 
   /**
-   * Appends all records or none. When it resolves they are durable (fsync, acknowledged by every replica that has to).
+   * Appends the records of each partition in their order, all or none. When it resolves, those of all partitions are
+   * durable (fsync, acknowledged by every replica that has to). Where partitions live on different servers some may fail
+   * while others do not: the error then names those that failed in `partitions`, and the others are durable.
    *
    * One call at a time: the caller serialises, retries included; a second concurrent call rejects with
    * ConcurrentAppend and stores nothing. Ends within the log's append time limit (4 s unset), whatever the server does;
@@ -100,7 +102,7 @@ export interface LogProducer {
    *
    * @throws AppendRejected definitely not stored; a retry is safe
    * @throws AppendUnresolved perhaps stored, perhaps still going to be. It is settled, one way or the other, once a
-   *   later append of this producer has succeeded. A retry may store the records twice.
+   *   later append of this producer to the partition has succeeded. A retry may store the records twice.
    * @throws ProducerFenced a later producer has this exclusive id; nothing was stored, nor ever will be
    * @throws UnknownTopic also for a partition the topic has not; nothing was stored
    * @throws RangeError for no records at all

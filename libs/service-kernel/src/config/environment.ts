@@ -124,8 +124,9 @@ export const ENVIRONMENT = z.object({
   PING_PARTITIONS: defaulted(wholeNumber(1, 1_024), '4', {
     description: 'Slices the heartbeats are spread over. Fixed once the installation has started.',
   }),
-  INGEST_LEASE_SECONDS: defaulted(wholeNumber(2, 300), '10', {
-    description: 'Seconds of silence after which an ingest process counts as gone.',
+  // At least 10: an ingest accepts for half a lease after its last pulse, and an append may take 4 s more.
+  INGEST_LEASE_SECONDS: defaulted(wholeNumber(10, 300), '10', {
+    description: 'Seconds of silence after which an ingest process counts as gone. The same for all processes.',
   }),
   PING_RETENTION_DAYS: defaulted(wholeNumber(1, 3_650), '90', {
     description: 'Days the history of pings is kept.',
