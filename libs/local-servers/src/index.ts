@@ -1,1 +1,10 @@
-export {};
+export * from './errors';
+export { defaultCacheDirectory } from './cache-directory';
+export { type LocalServer } from './local-server';
+export { type ServerExit } from './server-process';
+export { type KafkaTuning } from './kafka/jvm';
+export { type SecurityKind } from './kafka/kafka-cluster';
+export { type KafkaSecurity, type KafkaSettings } from './kafka/server-properties';
+export { type Kafka, type KafkaOptions, provideKafka, startKafka } from './kafka/start-kafka';
+export { findRedis } from './redis/find-redis';
+export { type Redis, type RedisOptions, startRedis } from './redis/start-redis';

@@ -9,5 +9,6 @@ export * from './reaper';
 export * from './test-database';
 export * from './test-postgres';
 export * from './test-process';
+export * from './test-servers';
 export * from './test-smtp';
 export * from './webhook-receiver';

@@ -1,0 +1,51 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+import { type ServerDescription } from '../local-server';
+import { isKafkaAnswering } from './is-kafka-answering';
+import { invokeKafka, type KafkaRuntime, type KafkaTuning } from './jvm';
+import { type KafkaCluster } from './kafka-cluster';
+import { type KafkaSettings, type NodePorts, serverProperties } from './server-properties';
+
+export interface NodeOptions {
+  /** from 1 */
+  nodeId: number;
+  /** of all nodes */
+  ports: NodePorts[];
+  settings?: KafkaSettings;
+  tuning?: KafkaTuning;
+  /** more options of Java */
+  jvm?: string[];
+  onSpawn?: (pid: number) => void;
+}
+
+/**
+ * A broker moves its leaderships away before it ends, for which it needs a majority of the nodes; when all end at once
+ * the last ones wait in vain. Nothing acknowledged is lost when they are killed: it lies with the kernel.
+ */
+const STOP_PATIENCE_MS = 5_000;
+
+/** How one node of a cluster is run. Writes its configuration. */
+export function describeNode(runtime: KafkaRuntime, cluster: KafkaCluster, options: NodeOptions): ServerDescription {
+  const { nodeId, ports, settings = {}, onSpawn } = options;
+  const folder = cluster.nodeFolder(nodeId);
+  const configFile = path.join(folder, 'server.properties');
+  const properties = serverProperties({
+    ...{ nodeId, ports, settings },
+    dataFolder: cluster.dataFolder(nodeId),
+    security: cluster.security,
+  });
+  fs.writeFileSync(configFile, properties, { mode: 0o600 });
+  const own = ports[nodeId - 1];
+  return {
+    ...invokeKafka(runtime, 'kafka.Kafka', [configFile], options),
+    name: `kafka-${nodeId}`,
+    port: own?.client ?? 0,
+    cwd: folder,
+    configFile,
+    logFile: path.join(folder, 'kafka.log'),
+    probe: () => isKafkaAnswering(own?.internal ?? 0),
+    stopPatienceMs: STOP_PATIENCE_MS,
+    ...(onSpawn ? { onSpawn } : {}),
+  };
+}
