@@ -2,7 +2,6 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
-import { isRunning } from '@flatline/test-kit';
 import { Redis as Client } from 'ioredis';
 
 import { MissingProgram, type Redis, ServerDidNotStart, startRedis } from '../index';
@@ -51,7 +50,7 @@ describe('a local Redis', () => {
     await asked(abandoned, (client) => client.set('key', 'value'));
     abandoned.server.signal('SIGSTOP');
     const redis = await start();
-    expect(isRunning(abandoned.server.pid)).toBe(false);
+    expect(abandoned.server.isRunning).toBe(false);
     expect(await asked(redis, (client) => client.get('key'))).toBe('value');
   });
 
