@@ -4,6 +4,11 @@ import * as path from 'node:path';
 import { compiled, root, table } from './writing.mjs';
 
 const services = [
+  [
+    'gateway',
+    'apps/gateway/src/gateway-metrics',
+    ({ GatewayMetrics }, metrics) => new GatewayMetrics(metrics, () => []),
+  ],
   ['ingest', 'apps/ingest/src/ingest-metrics', ({ IngestMetrics }, metrics) => new IngestMetrics(metrics)],
   [
     'deadline scheduler',

@@ -3,6 +3,8 @@ export * from './config/environment';
 export * from './config/load-config';
 export * from './config/ping-token-keys';
 export * from './health/health-registry';
+export * from './health/not-ready';
+export * from './http/close-server';
 export * from './http/http-adapter';
 export * from './http/http-application';
 export * from './http/json-body';

@@ -3,6 +3,7 @@ import {
   brokerList,
   emailList,
   pingTokenKeyring,
+  upstreamUrls,
   urlWithScheme,
   webhookSecret,
   wholeNumber,
@@ -163,6 +164,16 @@ export const ENVIRONMENT = z.object({
   }),
   ALLOW_PRIVATE_WEBHOOK_TARGETS: defaulted(yesOrNo, 'false', {
     description: 'Whether webhooks may go to loopback, private and link-local addresses.',
+  }),
+  INGEST_URLS: optional(upstreamUrls, {
+    description:
+      'Where the gateway finds the ingests: http://host:port, separated by commas. A name may stand for any number of ' +
+      'processes: all its addresses are used, and looked up again every few seconds.',
+    whenUnset: 'the gateway refuses to start; nothing else needs it',
+  }),
+  MANAGEMENT_API_URLS: optional(upstreamUrls, {
+    description: 'Where the gateway finds the management APIs, in the same form.',
+    whenUnset: 'the gateway refuses to start; nothing else needs it',
   }),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlWithScheme('http:', 'https:'), {
     description: 'OpenTelemetry collector that takes traces by OTLP over HTTP, for example http://localhost:4318.',

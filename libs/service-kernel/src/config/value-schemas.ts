@@ -50,6 +50,14 @@ export const brokerList = commaList().refine(
   'must be one or more host:port, separated by commas',
 );
 
+/** Base URLs of processes of ours, comma-separated. Nothing but host and port: what is asked for comes with each request. */
+export const upstreamUrls = commaList().refine(
+  (entries) =>
+    entries.length > 0 &&
+    entries.every((entry) => /^http:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/.test(entry)),
+  'must be one or more http://host:port, separated by commas',
+);
+
 /** E-mail addresses, comma-separated. */
 export const emailList = commaList().refine(
   (entries) => entries.length > 0 && entries.every((entry) => z.email().safeParse(entry).success),

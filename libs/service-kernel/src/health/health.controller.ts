@@ -1,6 +1,6 @@
 import { Controller, Get, Header } from '@nestjs/common';
-import { Problem } from '../http/problem';
-import { HealthRegistry, type Missing } from './health-registry';
+import { HealthRegistry } from './health-registry';
+import { notReady } from './not-ready';
 
 /** `/healthz`: the process is alive. `/readyz`: it can do its job, or what is missing. */
 @Controller()
@@ -20,9 +20,4 @@ export class HealthController {
     if (missing.length > 0) throw notReady(missing);
     return { status: 'ready' };
   }
-}
-
-function notReady(missing: Missing[]): Problem {
-  const sentence = missing.map((each) => `${each.component}: ${each.missing}`).join('; ');
-  return new Problem(503, `not ready: ${sentence}`, { extra: { missing }, expected: true });
 }

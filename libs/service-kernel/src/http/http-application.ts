@@ -4,11 +4,8 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Kernel } from '../kernel.module';
 import { NestLogger } from '../logging/nest-logger';
+import { closeServer } from './close-server';
 import { createHttpAdapter, type HttpAdapter } from './http-adapter';
-
-/** How long open requests may take to finish once we stop; then their connections are closed. */
-const DRAIN_MS = 3_000;
-const REAP_MS = 50;
 
 export interface HttpApplication {
   readonly app: NestFastifyApplication;
@@ -50,18 +47,4 @@ export async function startHttpApplication(
   kernel.shutdown.on('database', 'modules', () => app.close());
   await app.listen({ port: kernel.config.PORT, host: kernel.config.HOST });
   return { app, port: (app.getHttpServer().address() as AddressInfo).port };
-}
-
-/** Answers what is open, turns new requests away, and is done when the last connection has ended or after DRAIN_MS. */
-async function closeServer(adapter: HttpAdapter): Promise<void> {
-  const { server } = adapter.fastify;
-  // A connection kept alive would be idle again only after its last answer; nothing else ends it then.
-  const reaper = setInterval(() => server.closeIdleConnections(), REAP_MS);
-  const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-  try {
-    await adapter.close();
-  } finally {
-    clearInterval(reaper);
-    clearTimeout(deadline);
-  }
 }

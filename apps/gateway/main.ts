@@ -1,0 +1,3 @@
+import { runGateway } from './src';
+
+void runGateway(process.env);

@@ -1,0 +1,2 @@
+export { runGateway } from './run-gateway';
+export { startGateway } from './gateway';
