@@ -44,6 +44,7 @@ export class IngestModule {
         useFactory: async (config: FlatlineConfig, clock: Clock, logger: Logger, metrics: Metrics, log: EventLog) =>
           new PingAppender({
             producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
+            openSideProducer: () => log.producer(),
             ingestId: options.exclusiveId ?? `ingest-${uuidv7()}`,
             partitions: config.PING_PARTITIONS,
             leaseMs: config.INGEST_LEASE_SECONDS * 1000,

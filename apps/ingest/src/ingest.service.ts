@@ -33,7 +33,9 @@ export class IngestService implements OnModuleInit {
     fastify.server.once('listening', () => this.appender.start());
 
     this.health.register('ingest', () =>
-      this.appender.isAccepting ? null : 'pings are not accepted: the event log has acknowledged no pulse lately',
+      this.appender.acceptingPartitions > 0
+        ? null
+        : 'pings are not accepted: the event log has acknowledged no pulse lately',
     );
     // With the HTTP server's own step: requests that are open wait for their append, not the other way round.
     this.shutdown.on('in-flight', 'ingest', () => this.appender.stop());

@@ -1,9 +1,11 @@
 import { AppendRejected, AppendUnresolved, type LogProducer, type OutgoingRecord } from '@flatline/event-log';
 import { eventParser, ingestPulsed, pingReceived } from '@flatline/events';
 import { Metrics, type Logger } from '@flatline/service-kernel';
+import { shardOf } from '@flatline/domain';
 import { eventually, FakeClock } from '@flatline/test-kit';
 import { IngestMetrics } from './ingest-metrics';
-import { PingAppender, type StoredPing } from './ping-appender';
+import type { StoredPing } from './held-ping';
+import { PingAppender } from './ping-appender';
 import type { ReceivedSignal } from './received-signal';
 
 const HEARTBEAT = '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a';
@@ -19,9 +21,11 @@ class ScriptedProducer implements LogProducer {
   append(_topic: string, records: readonly OutgoingRecord[]) {
     return new Promise<{ appendedAt: number }>((resolve, reject) => {
       const settle = (error?: Error): void => {
-        if (error) return reject(error);
-        this.appended.push([...records]);
-        resolve({ appendedAt: 0 });
+        const failed =
+          error instanceof AppendRejected || error instanceof AppendUnresolved ? error.partitions : undefined;
+        if (!error || failed) this.appended.push(records.filter(({ partition }) => !failed?.includes(partition)));
+        if (error) reject(error);
+        else resolve({ appendedAt: 0 });
       };
       if (this.automatic) settle();
       else this.calls.push({ records, settle });
@@ -38,6 +42,11 @@ class ScriptedProducer implements LogProducer {
       },
       { withinMs: 2_000, everyMs: 5 },
     );
+  }
+
+  /** Lets whatever is waiting succeed. */
+  release(): void {
+    for (const call of this.calls.splice(0)) call.settle();
   }
 
   close(): Promise<void> {
@@ -63,31 +72,36 @@ const signal: ReceivedSignal = {
 
 describe('the ping appender', () => {
   let producer: ScriptedProducer;
+  let side: ScriptedProducer;
   let clock: FakeClock;
   let appender: PingAppender;
 
   beforeEach(async () => {
     producer = new ScriptedProducer();
+    side = new ScriptedProducer();
     clock = new FakeClock();
     appender = new PingAppender({
       producer,
+      openSideProducer: () => Promise.resolve(side),
       ingestId: 'embedded',
       partitions: 2,
       leaseMs: 10_000,
       clock,
-      logger: { warn: () => {} } as unknown as Logger,
+      logger: { warn: () => {}, info: () => {} } as unknown as Logger,
       metrics: new IngestMetrics(new Metrics()),
       onFenced: () => {},
     });
   });
   afterEach(async () => {
-    producer.automatic = true;
+    producer.automatic = side.automatic = true;
+    producer.release();
+    side.release();
     await appender.stop();
   });
 
   async function accepting(): Promise<void> {
     appender.start();
-    await eventually(() => expect(appender.isAccepting).toBe(true), { withinMs: 2_000, everyMs: 5 });
+    await eventually(() => expect(appender.acceptingPartitions).toBe(2), { withinMs: 2_000, everyMs: 5 });
   }
 
   it('accepts nothing before its first pulse is acknowledged, so that consumers know it before its first ping', async () => {
@@ -95,7 +109,7 @@ describe('the ping appender', () => {
     appender.start();
     expect(await appender.accept(signal)).toBeNull();
     (await producer.next()).settle();
-    await eventually(() => expect(appender.isAccepting).toBe(true), { withinMs: 2_000, everyMs: 5 });
+    await eventually(() => expect(appender.acceptingPartitions).toBe(2), { withinMs: 2_000, everyMs: 5 });
   });
 
   it('answers a ping only after its append is acknowledged, with the id that is in the log', async () => {
@@ -150,28 +164,33 @@ describe('the ping appender', () => {
     expect(await answer).not.toBeNull();
   });
 
-  it('turns pings away when the log takes nothing for the time a batch may take', async () => {
+  it('turns pings away when the log takes nothing for the time an answer may take', async () => {
     await accepting();
     producer.automatic = false;
     const answer = appender.accept(signal);
     const append = await producer.next();
-    clock.advance(4_000);
+    clock.advance(4_600);
     append.settle(new AppendRejected('down'));
     expect(await answer).toBeNull();
   });
 
-  it('begins a new accepting spell when it turned a ping away', async () => {
+  it('begins a new accepting spell in the partition of a ping that it turned away, and only there', async () => {
     await accepting();
     const before = producer.pulses().at(-1)!.acceptingSince;
     producer.automatic = false;
     const answer = appender.accept(signal);
     const append = await producer.next();
-    clock.advance(4_000);
+    clock.advance(4_600);
     const turnedAwayAt = clock.now();
     append.settle(new AppendRejected('down'));
     await answer;
     producer.automatic = true;
-    await eventually(() => expect(producer.pulses().at(-1)?.acceptingSince).toBe(turnedAwayAt), { withinMs: 3_000 });
+    const spells = () =>
+      producer
+        .pulses()
+        .slice(-2)
+        .map((pulse) => pulse.acceptingSince);
+    await eventually(() => expect(spells()).toEqual([turnedAwayAt, before]), { withinMs: 3_000 });
     expect(turnedAwayAt).toBeGreaterThan(before);
   });
 
@@ -179,11 +198,11 @@ describe('the ping appender', () => {
     await accepting();
     producer.automatic = false;
     clock.advance(5_001);
-    expect(appender.isAccepting).toBe(false);
+    expect(appender.acceptingPartitions).toBe(0);
     expect(await appender.accept(signal)).toBeNull();
     const fencedUntil = clock.now();
     (await producer.next()).settle();
-    await eventually(() => expect(appender.isAccepting).toBe(true), { withinMs: 2_000, everyMs: 5 });
+    await eventually(() => expect(appender.acceptingPartitions).toBe(2), { withinMs: 2_000, everyMs: 5 });
     expect(producer.pulses().at(-1)?.acceptingSince).toBe(fencedUntil);
   });
 
@@ -230,5 +249,93 @@ describe('the ping appender', () => {
       expect.objectContaining({ retiring: true }),
       expect.objectContaining({ retiring: true }),
     ]);
+  });
+
+  describe('when the log refuses one partition alone', () => {
+    const HERE = HEARTBEAT;
+    const THERE = '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b80';
+    const pingTo = (heartbeatId: string): Promise<StoredPing | null> =>
+      appender.accept({ ...signal, credential: { heartbeatId, generation: 0 } });
+    const lastPulse = (from: ScriptedProducer, partition: number) =>
+      from.appended
+        .flat()
+        .filter((record) => record.partition === partition)
+        .map((record) => parse(record.value))
+        .flatMap((event) => (event.type === 'ingest.pulsed' ? [event.data] : []))
+        .at(-1);
+
+    /** Both partitions get a ping in one append; that of THERE is not taken. */
+    async function cutOff(failure: AppendRejected | AppendUnresolved) {
+      await accepting();
+      expect([shardOf(HERE, 2), shardOf(THERE, 2)]).toEqual([0, 1]);
+      producer.automatic = side.automatic = false;
+      const receivedAt = clock.now();
+      const [here, there] = [pingTo(HERE), pingTo(THERE)];
+      (await producer.next()).settle(failure);
+      producer.automatic = true;
+      return { here, there, receivedAt };
+    }
+
+    it('answers the pings of the others and tries that partition again by itself, keeping nobody waiting', async () => {
+      const { here, there } = await cutOff(new AppendRejected('no leader', { partitions: [1] }));
+      expect(await here).not.toBeNull();
+      const retry = await side.next();
+      expect(await pingTo(HERE)).not.toBeNull();
+      expect(new Set(retry.records.map((record) => record.partition))).toEqual(new Set([1]));
+      retry.settle();
+      expect(await there).not.toBeNull();
+      expect(side.events().map((event) => event.key)).toContain(THERE);
+    });
+
+    it('goes back to appending all together once that partition is taken again', async () => {
+      const { there } = await cutOff(new AppendRejected('no leader', { partitions: [1] }));
+      (await side.next()).settle();
+      await there;
+      expect(await pingTo(THERE)).not.toBeNull();
+      expect(producer.appended.at(-1)?.map((record) => record.key)).toContain(THERE);
+    });
+
+    it('lets the low watermark of that partition stand and those of the others go on', async () => {
+      const { there, receivedAt } = await cutOff(new AppendUnresolved('who knows', { partitions: [1] }));
+      clock.advance(1_000);
+      await eventually(() => expect(lastPulse(producer, 0)?.lowWatermark).toBe(receivedAt + 1_000), {
+        withinMs: 3_000,
+      });
+      side.automatic = true;
+      side.release();
+      await there;
+      const claimed = side.pulses().map((pulse) => pulse.lowWatermark);
+      expect(claimed.length).toBeGreaterThan(0);
+      expect(claimed[0]).toBeLessThanOrEqual(receivedAt);
+    });
+
+    it('is fenced for that partition alone after half a lease, gives up what waits for it, and appends none of it later', async () => {
+      const { there } = await cutOff(new AppendUnresolved('who knows', { partitions: [1] }));
+      const attempt = await side.next();
+      clock.advance(3_000);
+      await eventually(() => expect(lastPulse(producer, 0)?.lowWatermark).toBe(clock.now()), { withinMs: 3_000 });
+      const late = pingTo(THERE);
+      clock.advance(2_100);
+      expect(await there).toBeNull();
+      attempt.settle(new AppendRejected('still no leader', { partitions: [1] }));
+      side.automatic = true;
+      expect(await late).toBeNull();
+      await eventually(() => expect(appender.acceptingPartitions).toBe(2), { withinMs: 3_000 });
+      expect(side.events().map((event) => event.type)).not.toContain('ping.received');
+      expect(lastPulse(side, 1)?.acceptingSince).toBe(clock.now());
+      expect(lastPulse(producer, 0)?.acceptingSince).toBeLessThan(clock.now());
+    });
+
+    it('retires where it is taken and leaves the other partition to its lease', async () => {
+      await cutOff(new AppendUnresolved('who knows', { partitions: [1] }));
+      const stopped = appender.stop();
+      const attempt = await side.next();
+      clock.advance(5_000);
+      attempt.settle(new AppendUnresolved('who knows', { partitions: [1] }));
+      await stopped;
+      expect(lastPulse(producer, 0)).toMatchObject({ retiring: true });
+      expect(lastPulse(producer, 1)).toMatchObject({ retiring: false });
+      expect(side.pulses()).toEqual([]);
+    });
   });
 });

@@ -1,0 +1,56 @@
+import { type OutgoingRecord } from '@flatline/event-log';
+import { pingReceived } from '@flatline/events';
+import { v7 as uuidv7 } from 'uuid';
+import type { ReceivedSignal } from './received-signal';
+
+/** A ping that is durable in the log. */
+export interface StoredPing {
+  readonly id: string;
+  readonly receivedAt: number;
+}
+
+/** A ping that was accepted and whose fate is open. */
+export interface HeldPing extends StoredPing {
+  readonly partition: number;
+  readonly record: OutgoingRecord;
+  /** Monotonic, ms. */
+  readonly acceptedAt: number;
+  /** Null once it is answered. */
+  answer: ((ping: StoredPing | null) => void) | null;
+}
+
+/** Which ingest took the ping, and as what. */
+export interface PingOrigin {
+  readonly ingestId: string;
+  readonly epoch: number;
+  readonly partition: number;
+  readonly sequence: number;
+  readonly receivedAt: number;
+}
+
+/** The record of a ping, under a new id. */
+export function recordOf(signal: ReceivedSignal, origin: PingOrigin): { id: string; record: OutgoingRecord } {
+  const { heartbeatId, generation } = signal.credential;
+  const { partition, receivedAt, ingestId, epoch, sequence } = origin;
+  const id = uuidv7();
+  const value = pingReceived.encode({
+    id,
+    occurredAt: receivedAt,
+    producedAt: receivedAt,
+    key: heartbeatId,
+    correlationId: id,
+    data: {
+      heartbeatId,
+      generation,
+      kind: signal.kind,
+      receivedAt,
+      ingestId,
+      epoch,
+      sequence,
+      method: signal.method,
+      userAgent: signal.userAgent,
+      bodyBase64: signal.body?.toString('base64'),
+    },
+  });
+  return { id, record: { partition, key: heartbeatId, value } };
+}
