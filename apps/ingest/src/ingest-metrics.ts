@@ -6,7 +6,13 @@ export class IngestMetrics {
   readonly refused;
   readonly appendSeconds;
 
-  constructor(metrics: Metrics) {
+  /** @param acceptingPartitions asked whenever the metrics are read */
+  constructor(metrics: Metrics, acceptingPartitions: () => number) {
+    metrics.gauge({
+      name: 'flatline_ingest_accepting_partitions',
+      help: 'Partitions for which pings are accepted. Below PING_PARTITIONS: some pings are answered with 503.',
+      collect: (gauge) => gauge.set(acceptingPartitions()),
+    });
     this.accepted = metrics.counter({
       name: 'flatline_pings_accepted_total',
       help: 'Pings acknowledged after they were durable in the event log.',

@@ -41,8 +41,8 @@ export class IngestModule {
       {
         provide: PingAppender,
         inject: [CONFIG, CLOCK, LOGGER, Metrics, EVENT_LOG],
-        useFactory: async (config: FlatlineConfig, clock: Clock, logger: Logger, metrics: Metrics, log: EventLog) =>
-          new PingAppender({
+        useFactory: async (config: FlatlineConfig, clock: Clock, logger: Logger, metrics: Metrics, log: EventLog) => {
+          const appender: PingAppender = new PingAppender({
             producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
             openSideProducer: () => log.producer(),
             ingestId: options.exclusiveId ?? `ingest-${uuidv7()}`,
@@ -50,9 +50,11 @@ export class IngestModule {
             leaseMs: config.INGEST_LEASE_SECONDS * 1000,
             clock,
             logger,
-            metrics: new IngestMetrics(metrics),
+            metrics: new IngestMetrics(metrics, () => appender.acceptingPartitions),
             onFenced: options.onFenced,
-          }),
+          });
+          return appender;
+        },
       },
     ];
     return { module: IngestModule, providers };

@@ -88,7 +88,7 @@ describe('the ping appender', () => {
       leaseMs: 10_000,
       clock,
       logger: { warn: () => {}, info: () => {} } as unknown as Logger,
-      metrics: new IngestMetrics(new Metrics()),
+      metrics: new IngestMetrics(new Metrics(), () => 0),
       onFenced: () => {},
     });
   });
