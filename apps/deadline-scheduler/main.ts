@@ -1,4 +1,9 @@
 import { runService } from '@flatline/infrastructure';
 import { DeadlineSchedulerModule } from './src';
 
-void runService('deadline-scheduler', () => DeadlineSchedulerModule.forRoot());
+void runService({
+  name: 'deadline-scheduler',
+  variables: [],
+  needs: { outbox: true, readyWith: ['database', 'event log'] },
+  module: () => DeadlineSchedulerModule.forRoot(),
+});

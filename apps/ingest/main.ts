@@ -1,11 +1,14 @@
 import { runService } from '@flatline/infrastructure';
+import { endBecause } from '@flatline/service-kernel';
 import { IngestModule } from './src';
 
-void runService('ingest', ({ logger }) =>
-  IngestModule.forRoot({
-    onFenced: () => {
-      logger.fatal('another process took over the identity of this ingest');
-      process.exit(1);
-    },
-  }),
-);
+void runService({
+  name: 'ingest',
+  variables: ['PING_TOKEN_KEYS'],
+  // Its directory follows Postgres and stays as it is while that is away; pings need the log alone.
+  needs: { outbox: false, readyWith: ['event log'] },
+  module: (kernel) =>
+    IngestModule.forRoot({
+      onFenced: () => endBecause(kernel, 'another process took over the identity of this ingest'),
+    }),
+});

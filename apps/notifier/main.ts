@@ -1,4 +1,9 @@
 import { runService } from '@flatline/infrastructure';
 import { NotifierModule } from './src';
 
-void runService('notifier', () => NotifierModule.forRoot());
+void runService({
+  name: 'notifier',
+  variables: [],
+  needs: { outbox: false, readyWith: ['database', 'event log'] },
+  module: () => NotifierModule.forRoot(),
+});

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DataDirectoryLock, startEmbeddedPostgres } from '@flatline/embedded-postgres';
-import type { Kernel } from '@flatline/service-kernel';
-import { endBecause } from './end-because';
+import { endBecause, type Kernel } from '@flatline/service-kernel';
 
 /** A server that ends more often than this is not helped by another start. */
 const MAX_RESTARTS = 3;

@@ -1,6 +1,14 @@
-import { ConfigError, createKernel, loadConfig, SHUTDOWN_DEADLINE_MS, stopOnSignals } from '@flatline/service-kernel';
+import { EmbeddedPostgresError } from '@flatline/embedded-postgres';
+import { startupProblem } from '@flatline/infrastructure';
+import {
+  type FlatlineConfig,
+  createKernel,
+  loadConfig,
+  settledWithin,
+  SHUTDOWN_DEADLINE_MS,
+  stopOnSignals,
+} from '@flatline/service-kernel';
 import { startStandalone } from './start-standalone';
-import { startupProblem } from './startup-problem';
 import { welcomeText } from './welcome-text';
 import { letYoungGenerationGrow } from './young-generation';
 
@@ -12,12 +20,11 @@ const STARTUP_GRACE_MS = 5_000;
  * says why, and the exit code is 1.
  */
 export async function runStandalone(env: NodeJS.ProcessEnv): Promise<void> {
-  let config;
+  let config: FlatlineConfig;
   try {
     config = loadConfig(env);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    fail(`Flatline did not start: ${error.message}.`);
+    fail(startupProblem(error, 'Flatline'));
     return;
   }
   const kernel = createKernel(config);
@@ -31,21 +38,8 @@ export async function runStandalone(env: NodeJS.ProcessEnv): Promise<void> {
   } catch (error) {
     if (kernel.shutdown.begun) return; // asked to stop meanwhile; the signal's own shutdown ends the process
     await kernel.shutdown.run(SHUTDOWN_DEADLINE_MS);
-    fail(startupProblem(error, config));
+    fail(error instanceof EmbeddedPostgresError ? error.message : startupProblem(error, 'Flatline', config));
   }
-}
-
-async function settledWithin(promise: Promise<unknown>, withinMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, withinMs);
-  });
-  const settled = promise.then(
-    () => undefined,
-    () => undefined,
-  );
-  await Promise.race([settled, tooLate]);
-  clearTimeout(timer);
 }
 
 function fail(sentence: string): void {

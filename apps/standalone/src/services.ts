@@ -5,8 +5,7 @@ import { ensureBootstrapKey, ManagementApiModule } from '@flatline/app-managemen
 import { NotifierModule } from '@flatline/app-notifier';
 import { openInfrastructure } from '@flatline/infrastructure';
 import { migrate } from '@flatline/persistence';
-import { type Kernel, KernelModule, startHttpApplication } from '@flatline/service-kernel';
-import { endBecause } from './end-because';
+import { endBecause, type Kernel, KernelModule, startHttpApplication } from '@flatline/service-kernel';
 
 @Module({})
 class StandaloneRoot {}

@@ -1,2 +1,6 @@
-export { openInfrastructure, type Infrastructure } from './open-infrastructure';
-export { runService } from './run-service';
+export { connectDatabase, requireDurability, requireInstallation } from './open-database';
+export { type Infrastructure, type InfrastructureNeeds, openInfrastructure } from './open-infrastructure';
+export { runService, type Service } from './run-service';
+export { ServerAway } from './server-away';
+export { startupProblem } from './startup-problem';
+export { untilServersAnswer } from './until-servers-answer';

@@ -1,20 +1,14 @@
 import type { Provider } from '@nestjs/common';
-import { shardOf } from '@flatline/domain';
-import { EVENT_LOG, openPostgresEventLog, type EventLog, type LogProducer } from '@flatline/event-log';
+import { EVENT_LOG, type EventLog } from '@flatline/event-log';
 import { TOPICS } from '@flatline/events';
-import {
-  createDataSource,
-  DatabaseSession,
-  DefinitionNotices,
-  durabilityProblem,
-  OutboxRelay,
-  requireInstallationFact,
-  requireKnownTokenKeys,
-  type RelayedEvent,
-} from '@flatline/persistence';
-import type { Kernel } from '@flatline/service-kernel';
+import { DatabaseSession, DefinitionNotices, requireSameLog } from '@flatline/persistence';
+import { type Kernel, ShutdownSequence } from '@flatline/service-kernel';
 import { createTimers, TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
+import { databaseMissing, openDatabase } from './open-database';
+import { logServer, openEventLog } from './open-event-log';
+import { startRelay } from './outbox';
+import { reach } from './server-away';
 
 /** What a process stands on, as providers that every module may inject. */
 export interface Infrastructure {
@@ -22,50 +16,77 @@ export interface Infrastructure {
   readonly dataSource: DataSource;
   readonly session: DatabaseSession;
   readonly log: EventLog;
+  /** Connected on first use. */
   readonly timers: Timers;
 }
 
+/** What a process needs of it. */
+export interface InfrastructureNeeds {
+  /** Whether it publishes the outbox: where something is written into it. */
+  readonly outbox: boolean;
+  /** What its readiness rests on; the rest may be away while it runs. */
+  readonly readyWith: readonly ('database' | 'event log')[];
+}
+
+/** Of a process that runs all services. */
+const EVERYTHING: InfrastructureNeeds = { outbox: true, readyWith: ['database', 'event log'] };
+
 /**
  * Connects a process to its database, its event log and its timers, and enters their ends into the shutdown sequence.
- * This is the one place that chooses adapters; no other code knows which are in use.
+ * This library is the one place that chooses adapters; no other code knows which are in use. What fails leaves nothing
+ * open.
  *
- * The schema must be up to date (`migrate`). Throws when Postgres cannot be reached, may lose commits, or belongs to an
- * installation with another number of ping partitions or with other token keys.
+ * @throws ServerAway when a server cannot be reached or is not set up yet: trying again helps
+ * @throws UnusableServer when Postgres may lose commits
+ * @throws InstallationMismatch, TopicMismatch when this process is configured otherwise than the installation
  */
-export async function openInfrastructure(kernel: Kernel, databaseUrl: string): Promise<Infrastructure> {
-  const { config, clock, logger, health, shutdown } = kernel;
-  const partitions = config.PING_PARTITIONS;
-
-  const dataSource = await createDataSource({ databaseUrl, poolSize: config.DATABASE_POOL_SIZE }).initialize();
-  shutdown.on('database', 'database', () => dataSource.destroy());
-  const problem = await durabilityProblem(dataSource);
-  if (problem) throw new Error(problem);
-  await requireInstallationFact(dataSource, 'ping_partitions', partitions, 'PING_PARTITIONS');
-  if (config.PING_TOKEN_KEYS) {
-    await requireKnownTokenKeys(dataSource, config.PING_TOKEN_KEYS, { acceptNew: config.ACCEPT_NEW_PING_TOKEN_KEYS });
+export async function openInfrastructure(
+  kernel: Kernel,
+  databaseUrl: string,
+  needs: InfrastructureNeeds = EVERYTHING,
+): Promise<Infrastructure> {
+  const opened = new ShutdownSequence(kernel.clock, kernel.logger);
+  try {
+    const infrastructure = await open({ ...kernel, shutdown: opened }, databaseUrl, needs);
+    kernel.shutdown.adopt(opened);
+    return infrastructure;
+  } catch (error) {
+    await opened.run(CLOSE_WITHIN_MS);
+    throw error;
   }
+}
 
-  const log = await openPostgresEventLog({ url: databaseUrl, logger, monotonic: () => clock.monotonic() });
-  await log.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions })));
-  shutdown.on('producers', 'event log', () => log.close());
+const CLOSE_WITHIN_MS = 5_000;
 
-  const timers = createTimers({ databaseUrl, logger, clock });
+async function open(kernel: Kernel, databaseUrl: string, needs: InfrastructureNeeds): Promise<Infrastructure> {
+  const { config, clock, logger, health, shutdown } = kernel;
+  const dataSource = await openDatabase(kernel, databaseUrl);
+  const log = await connectLog(kernel, databaseUrl, dataSource);
+
+  const timers = createTimers({
+    ...(config.REDIS_URL ? { redisUrl: config.REDIS_URL } : { databaseUrl }),
+    logger,
+    clock,
+  });
   shutdown.on('producers', 'timers', () => timers.close());
 
   const session = new DatabaseSession(databaseUrl, (error) =>
     logger.warn({ err: error }, 'the session with the database was interrupted'),
   );
-  await session.start();
   shutdown.on('producers', 'database session', () => session.stop());
+  await reach('database', 'Postgres', () => session.start());
   const notices = new DefinitionNotices(session, (error) =>
     logger.warn({ err: error }, 'a notice of a changed definition could not be read'),
   );
 
-  const relay = await startRelay(kernel, session, log);
-  shutdown.on('workers', 'outbox', () => relay.stop());
+  if (needs.outbox) {
+    const relay = await reach('event log', logServer(kernel), () => startRelay(kernel, session, log));
+    shutdown.on('workers', 'outbox', () => relay.stop());
+  }
 
-  health.register('database', () => databaseMissing(dataSource));
-  health.register('event log', () => log.missing());
+  // Last, because a probe cannot be taken back when a later step fails.
+  if (needs.readyWith.includes('database')) health.register('database', () => databaseMissing(dataSource));
+  if (needs.readyWith.includes('event log')) health.register('event log', () => log.missing());
   return {
     dataSource,
     session,
@@ -81,33 +102,15 @@ export async function openInfrastructure(kernel: Kernel, databaseUrl: string): P
   };
 }
 
-/** Every process with an outbox relays; which of them does is settled by locks in the database. */
-async function startRelay({ config, logger }: Kernel, session: DatabaseSession, log: EventLog): Promise<OutboxRelay> {
-  const producer = await log.producer();
-  const relay = new OutboxRelay({
-    session,
-    publish: (events) => publish(producer, events, config.PING_PARTITIONS),
-    onError: (error) => logger.warn({ err: error }, 'the outbox could not be published; trying again'),
+/** Opens the log of this installation and makes its topics. */
+async function connectLog(kernel: Kernel, databaseUrl: string, dataSource: DataSource): Promise<EventLog> {
+  const partitions = kernel.config.PING_PARTITIONS;
+  const log = await reach('event log', logServer(kernel), async () => {
+    const opened = await openEventLog(kernel, databaseUrl);
+    kernel.shutdown.on('producers', 'event log', () => opened.close());
+    await opened.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions })));
+    return opened;
   });
-  relay.start();
-  return relay;
-}
-
-/** Appends in the order given, topic by topic: events of one key and topic keep their order. */
-async function publish(producer: LogProducer, events: readonly RelayedEvent[], partitions: number): Promise<void> {
-  for (const topic of new Set(events.map((event) => event.topic))) {
-    const records = events
-      .filter((event) => event.topic === topic)
-      .map(({ key, value }) => ({ partition: shardOf(key, partitions), key, value }));
-    await producer.append(topic, records);
-  }
-}
-
-async function databaseMissing(dataSource: DataSource): Promise<string | null> {
-  try {
-    await dataSource.query('SELECT 1');
-    return null;
-  } catch {
-    return 'Postgres does not answer';
-  }
+  await reach('database', 'Postgres', () => requireSameLog(dataSource, log.identity()));
+  return log;
 }

@@ -1,40 +1,73 @@
 import 'reflect-metadata';
 import { type DynamicModule, Module } from '@nestjs/common';
 import {
-  ConfigError,
   createKernel,
   type Kernel,
   KernelModule,
   loadConfig,
   requireVariable,
+  settledWithin,
   SHUTDOWN_DEADLINE_MS,
   startHttpApplication,
   stopOnSignals,
+  type VariableName,
 } from '@flatline/service-kernel';
-import { openInfrastructure } from './open-infrastructure';
+import { type InfrastructureNeeds, openInfrastructure } from './open-infrastructure';
+import { startupProblem } from './startup-problem';
+import { untilServersAnswer } from './until-servers-answer';
 
 @Module({})
 class ServiceRoot {}
 
+/** A service that runs as a process of its own. */
+export interface Service {
+  /** In every line it logs. */
+  readonly name: string;
+  /** What it cannot do without, besides DATABASE_URL. */
+  readonly variables: readonly VariableName[];
+  readonly needs: InfrastructureNeeds;
+  readonly module: (kernel: Kernel) => DynamicModule;
+}
+
+/** A signal during the start waits this long for the start to come to an end, so that everything started is stopped. */
+const STARTUP_GRACE_MS = 5_000;
+
 /**
- * Runs one service as a process of its own: reads the environment, connects, listens, and stops in order on SIGTERM.
- * Ends with exit code 1 and one line that says why when it cannot start.
+ * Runs one service as a process of its own, until a signal ends it:
+ *
+ * 1. read the environment
+ * 2. connect, waiting for servers that are away; the health routes answer meanwhile
+ * 3. start the application, which takes the port over
+ *
+ * When it cannot start, one sentence on standard error says why, and the exit code is 1.
  */
-export async function runService(service: string, module: (kernel: Kernel) => DynamicModule): Promise<void> {
+export async function runService(service: Service): Promise<void> {
   let kernel: Kernel | undefined;
   try {
-    kernel = createKernel(loadConfig(process.env), { service });
-    const { config, logger, clock, shutdown } = kernel;
-    stopOnSignals(shutdown, logger, clock);
-    const { providers } = await openInfrastructure(kernel, requireVariable(config, 'DATABASE_URL'));
-    const root = { module: ServiceRoot, imports: [KernelModule.forRoot(kernel, providers), module(kernel)] };
-    const { port } = await startHttpApplication(root, kernel);
-    logger.info({ port }, 'listening');
+    kernel = createKernel(loadConfig(process.env), { service: service.name }); // 1
+    kernel.metrics.includeProcess();
+    stopOnSignals(kernel.shutdown, kernel.logger, kernel.clock);
+    await start(service, kernel);
   } catch (error) {
-    if (error instanceof ConfigError || !kernel) process.stderr.write(`${service} did not start: ${String(error)}\n`);
-    else kernel.logger.fatal({ err: error }, 'did not start');
+    if (kernel?.shutdown.begun) return; // asked to stop meanwhile; the signal's own shutdown ends the process
     await kernel?.shutdown.run(SHUTDOWN_DEADLINE_MS);
-    process.exitCode = 1;
-    process.exit();
+    process.stderr.write(`${startupProblem(error, service.name, kernel?.config)}\n`, () => process.exit(1));
   }
+}
+
+async function start(service: Service, kernel: Kernel): Promise<void> {
+  const { config, logger, shutdown } = kernel;
+  const databaseUrl = requireVariable(config, 'DATABASE_URL');
+  for (const name of service.variables) requireVariable(config, name);
+
+  const answered = await untilServersAnswer(kernel, () => openInfrastructure(kernel, databaseUrl, service.needs)); // 2
+  if (answered === null || shutdown.begun) return;
+  const root = {
+    module: ServiceRoot,
+    imports: [KernelModule.forRoot(kernel, answered.result.providers), service.module(kernel)],
+  };
+  const starting = startHttpApplication(root, kernel, answered.waitingRoom); // 3
+  shutdown.on('intake', 'start', () => settledWithin(starting, STARTUP_GRACE_MS));
+  const { port } = await starting;
+  logger.info({ port }, 'listening');
 }

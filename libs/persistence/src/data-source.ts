@@ -5,6 +5,7 @@ import { ChannelEntity } from './entities/channel.entity';
 import { HeartbeatEntity } from './entities/heartbeat.entity';
 import { ProjectEntity } from './entities/project.entity';
 import { migrations } from './migrations';
+import { sqlStateOf } from './sql-state';
 
 /** Everything Flatline keeps lies in this schema; the event log and the timers have schemas of their own. */
 export const SCHEMA = 'flatline';
@@ -79,6 +80,25 @@ export async function migrate(databaseUrl: string): Promise<void> {
   } finally {
     await guard.end();
   }
+}
+
+/** SQLSTATEs of a schema or a table that is not there. */
+const NOT_MADE_YET: readonly string[] = ['3F000', '42P01'];
+
+/**
+ * Whether migrations of this version have not run yet. A schema that is newer is not behind: migrations of the next
+ * version run before its services start, and only add.
+ */
+export async function schemaIsBehind(dataSource: DataSource): Promise<boolean> {
+  let done: { name: string }[];
+  try {
+    done = await dataSource.query<{ name: string }[]>(`SELECT name FROM ${SCHEMA}.migration`);
+  } catch (error) {
+    if (NOT_MADE_YET.includes(sqlStateOf(error) ?? '')) return true;
+    throw error;
+  }
+  const names = new Set(done.map(({ name }) => name));
+  return migrations.some((Migration) => !names.has(new Migration().name));
 }
 
 /** Settings without which an acknowledged commit can be lost, and so every promise with it. */

@@ -1,5 +1,6 @@
 import { type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { sqlStateOf } from './sql-state';
 
 /** A record of the event log, as far as it is put aside. */
 export interface DeadRecord {
@@ -46,8 +47,6 @@ const DATA_CLASSES: readonly string[] = ['22', '23'];
  * null for every other error. A lost connection, a deadlock or a full disk (classes 08, 40, 53, 57) must be tried again.
  */
 export function refusedDataState(error: unknown): string | null {
-  if (!(error instanceof QueryFailedError)) return null;
-  const state = (error.driverError as { code?: unknown } | undefined)?.code;
-  const isData = typeof state === 'string' && state.length === 5 && DATA_CLASSES.includes(state.slice(0, 2));
-  return isData ? state : null;
+  const state = error instanceof QueryFailedError ? sqlStateOf(error) : null;
+  return state !== null && DATA_CLASSES.includes(state.slice(0, 2)) ? state : null;
 }

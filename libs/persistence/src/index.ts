@@ -11,3 +11,4 @@ export * from './entities/channel.entity';
 export * from './definition-notices';
 export * from './installation-facts';
 export * from './dead-letters';
+export * from './sql-state';

@@ -5,8 +5,10 @@ import {
   createDataSource,
   InstallationMismatch,
   migrate,
+  replaceLogFact,
   requireInstallationFact,
   requireKnownTokenKeys,
+  requireSameLog,
 } from './index';
 
 describe('facts of an installation', () => {
@@ -24,6 +26,15 @@ describe('facts of an installation', () => {
     await expect(requireInstallationFact(dataSource, 'ping_partitions', 8, 'PING_PARTITIONS')).rejects.toThrow(
       /PING_PARTITIONS is 8.*started with 4/,
     );
+  });
+
+  it('hold every process to one event log, until a command adopts another', async () => {
+    await requireSameLog(dataSource, 'postgres:a:g1');
+    await requireSameLog(dataSource, 'postgres:a:g1');
+    await expect(requireSameLog(dataSource, 'kafka:b:g1')).rejects.toThrow(InstallationMismatch);
+    await dataSource.transaction((manager) => replaceLogFact(manager, 'kafka:b:g1'));
+    await requireSameLog(dataSource, 'kafka:b:g1');
+    await expect(requireSameLog(dataSource, 'postgres:a:g1')).rejects.toThrow(/uses kafka:b:g1; set KAFKA_BROKERS/);
   });
 
   it('refuse a keyring that shares no key with those used before, and let keys rotate', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 
 /** This process is configured against what the installation was started with. */
 export class InstallationMismatch extends Error {
@@ -17,18 +17,49 @@ export async function requireInstallationFact(
   value: number,
   variable: string,
 ): Promise<void> {
+  const recorded = await recordFact(dataSource, name, value);
+  if (recorded === value) return;
+  throw new InstallationMismatch(
+    `${variable} is ${value}, but this installation was started with ${recorded}; set ${variable} to that`,
+  );
+}
+
+const LOG_FACT = 'event_log';
+
+/**
+ * Holds every process to one event log. An ingest that wrote into another one than the others read would acknowledge
+ * pings that nobody ever applies.
+ *
+ * @param identity of the log this process is connected to
+ * @throws InstallationMismatch
+ */
+export async function requireSameLog(dataSource: DataSource, identity: string): Promise<void> {
+  const recorded = await recordFact(dataSource, LOG_FACT, identity);
+  if (recorded === identity) return;
+  throw new InstallationMismatch(
+    `the event log of this process is ${identity}, but this installation uses ${recorded}; ` +
+      'set KAFKA_BROKERS (and DATABASE_URL) as for the other processes',
+  );
+}
+
+/** From now on the installation uses another event log: for the commands that adopt one, inside their transaction. */
+export async function replaceLogFact(manager: EntityManager, identity: string): Promise<void> {
+  await manager.query(
+    `INSERT INTO installation_fact (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value`,
+    [LOG_FACT, JSON.stringify(identity)],
+  );
+}
+
+/** What is recorded under a name; the given value when nothing was. */
+async function recordFact(dataSource: DataSource, name: string, value: number | string): Promise<unknown> {
   await dataSource.query('INSERT INTO installation_fact (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
     name,
     JSON.stringify(value),
   ]);
-  const [row] = await dataSource.query<{ value: number }[]>('SELECT value FROM installation_fact WHERE name = $1', [
+  const [row] = await dataSource.query<{ value: unknown }[]>('SELECT value FROM installation_fact WHERE name = $1', [
     name,
   ]);
-  if (row?.value !== value) {
-    throw new InstallationMismatch(
-      `${variable} is ${value}, but this installation was started with ${row?.value ?? 'another value'}; set ${variable} to that`,
-    );
-  }
+  return row?.value;
 }
 
 const KEYS_FACT = 'ping_token_keys';

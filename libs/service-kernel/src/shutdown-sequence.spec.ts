@@ -48,4 +48,25 @@ describe('stopping', () => {
     expect(shutdown.begun).toBe(true);
     expect(step).toHaveBeenCalledTimes(1);
   });
+
+  it('runs what is added to a stage while that stage runs', async () => {
+    const shutdown = sequence();
+    const http = jest.fn();
+    shutdown.on('intake', 'start', async () => {
+      await new Promise(setImmediate);
+      shutdown.on('intake', 'http', http);
+    });
+    await shutdown.run(1_000);
+    expect(http).toHaveBeenCalledTimes(1);
+  });
+
+  it('runs the steps of a sequence that it adopted in its own order', async () => {
+    const [shutdown, opened] = [sequence(), sequence()];
+    const story: string[] = [];
+    opened.on('database', 'pool', () => story.push('pool'));
+    shutdown.adopt(opened);
+    shutdown.on('intake', 'http', () => story.push('http'));
+    await shutdown.run(1_000);
+    expect(story).toEqual(['http', 'pool']);
+  });
 });

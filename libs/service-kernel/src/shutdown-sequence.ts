@@ -35,6 +35,11 @@ export class ShutdownSequence {
     this.steps.get(stage)!.push({ name, stop });
   }
 
+  /** Adds the steps of a sequence that was not run: what was opened by a routine that succeeded as a whole. */
+  adopt(other: ShutdownSequence): void {
+    for (const [stage, steps] of other.steps) this.steps.get(stage)!.push(...steps);
+  }
+
   /**
    * Runs all stages within `deadlineMs`. Never throws. True when every step ended well and in time; steps that did not
    * are named in the log. Called again it gives the same answer and runs nothing twice.
@@ -47,8 +52,12 @@ export class ShutdownSequence {
   private async runStages(deadline: number): Promise<boolean> {
     let well = true;
     for (const stage of SHUTDOWN_STAGES) {
-      const outcomes = await Promise.all(this.steps.get(stage)!.map((step) => this.runStep(stage, step, deadline)));
-      well &&= outcomes.every(Boolean);
+      const steps = this.steps.get(stage)!;
+      // A start that is still under way may add steps to the very stage that waits for it.
+      while (steps.length > 0) {
+        const outcomes = await Promise.all(steps.splice(0).map((step) => this.runStep(stage, step, deadline)));
+        well &&= outcomes.every(Boolean);
+      }
     }
     return well;
   }

@@ -6,6 +6,7 @@ export * from './free-port';
 export * from './measurement';
 export * from './process-tree';
 export * from './reaper';
+export * from './service-process';
 export * from './test-database';
 export * from './test-postgres';
 export * from './test-process';

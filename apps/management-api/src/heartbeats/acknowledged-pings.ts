@@ -28,15 +28,23 @@ export class AcknowledgedPings {
   async applied(heartbeatId: string): Promise<void> {
     const partition = shardOf(heartbeatId, this.config.PING_PARTITIONS);
     const deadline = this.clock.monotonic() + WITHIN_MS;
-    let end: number;
-    try {
-      end = (await this.log.bounds(PINGS_TOPIC, partition)).end;
-    } catch {
-      return; // the log is away: what is known is answered, and readiness tells of the log
-    }
+    const end = await this.endOf(partition);
+    if (end === null) return; // what is known is answered; the readiness of those who write tells of the log
     while ((await this.nextOffset(partition)) < end && this.clock.monotonic() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
+  }
+
+  /** Null when the log does not answer in time: one that hangs would keep its reader for seconds. */
+  private async endOf(partition: number): Promise<number | null> {
+    const bounds = this.log.bounds(PINGS_TOPIC, partition).catch(() => null);
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, WITHIN_MS, null);
+    });
+    const answer = await Promise.race([bounds, tooLate]);
+    clearTimeout(timer);
+    return answer?.end ?? null;
   }
 
   private async nextOffset(partition: number): Promise<number> {

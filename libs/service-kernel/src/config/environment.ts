@@ -122,8 +122,9 @@ export const ENVIRONMENT = z.object({
     description:
       'Start although none of the ping-token keys was ever used here. Every ping URL given out before is dead then.',
   }),
-  PING_PARTITIONS: defaulted(wholeNumber(1, 1_024), '4', {
+  PING_PARTITIONS: optional(wholeNumber(1, 1_024), {
     description: 'Slices the heartbeats are spread over. Fixed once the installation has started.',
+    whenUnset: '`4`; with KAFKA_BROKERS `32`',
   }),
   // At least 10: an ingest accepts for half a lease after its last pulse, and an append may take 4 s more.
   INGEST_LEASE_SECONDS: defaulted(wholeNumber(10, 300), '10', {
@@ -191,8 +192,15 @@ export const ENVIRONMENT = z.object({
   }),
 });
 
+type Variables = z.output<typeof ENVIRONMENT>;
+
 /** The configuration of a process: the catalogue's variables by their own names, parsed. */
-export type FlatlineConfig = Readonly<z.output<typeof ENVIRONMENT>>;
+export type FlatlineConfig = Readonly<Variables & { PING_PARTITIONS: number }>;
+
+/** The defaults that depend on other variables. */
+export function withDependentDefaults(variables: Variables): FlatlineConfig {
+  return { ...variables, PING_PARTITIONS: variables.PING_PARTITIONS ?? (variables.KAFKA_BROKERS ? 32 : 4) };
+}
 
 export type VariableName = keyof FlatlineConfig & string;
 

@@ -16,6 +16,11 @@ describe('the configuration', () => {
     });
   });
 
+  it('spreads heartbeats over more partitions where Kafka carries them, unless told otherwise', () => {
+    expect(loadConfig({ KAFKA_BROKERS: 'kafka:9092' }).PING_PARTITIONS).toBe(32);
+    expect(loadConfig({ KAFKA_BROKERS: 'kafka:9092', PING_PARTITIONS: '6' }).PING_PARTITIONS).toBe(6);
+  });
+
   it('takes an empty value for one that is not set', () => {
     expect(loadConfig({ PORT: '', DATABASE_URL: '' })).toMatchObject({ PORT: 8080, DATABASE_URL: undefined });
   });

@@ -1,4 +1,4 @@
-import { ENVIRONMENT, type FlatlineConfig, type VariableName } from './environment';
+import { ENVIRONMENT, type FlatlineConfig, type VariableName, withDependentDefaults } from './environment';
 
 /** Injection token of the {@link FlatlineConfig}. */
 export const CONFIG = Symbol('CONFIG');
@@ -22,7 +22,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): F
     Object.keys(ENVIRONMENT.shape).map((name) => [name, env[name] === '' ? undefined : env[name]]),
   );
   const parsed = ENVIRONMENT.safeParse(given);
-  if (parsed.success) return Object.freeze(parsed.data);
+  if (parsed.success) return Object.freeze(withDependentDefaults(parsed.data));
   throw new ConfigError(
     parsed.error.issues.map((issue) => ({ variable: issue.path.join('.'), message: issue.message })),
   );

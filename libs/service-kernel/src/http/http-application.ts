@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel.module';
 import { NestLogger } from '../logging/nest-logger';
 import { closeServer } from './close-server';
 import { createHttpAdapter, type HttpAdapter } from './http-adapter';
+import type { WaitingRoom } from './waiting-room';
 
 export interface HttpApplication {
   readonly app: NestFastifyApplication;
@@ -33,10 +34,13 @@ export async function createHttpApplication(
  * Starts a process's HTTP side: builds the application, starts its modules, listens on HOST:PORT and enters its end
  * into the shutdown sequence (intake: no new connections; in-flight: open requests finish; database, the last: Nest's
  * own hooks). Rejects when a module fails or the port is taken; nothing is left listening then.
+ *
+ * A waiting room is closed when everything but the listening is done, and its port is taken over.
  */
 export async function startHttpApplication(
   root: Type<unknown> | DynamicModule,
   kernel: Kernel,
+  waitingRoom?: WaitingRoom,
 ): Promise<HttpApplication> {
   const app = await createHttpApplication(root, kernel);
   let closed: Promise<void> | undefined;
@@ -45,6 +49,8 @@ export async function startHttpApplication(
   });
   kernel.shutdown.on('in-flight', 'http', () => closed);
   kernel.shutdown.on('database', 'modules', () => app.close());
-  await app.listen({ port: kernel.config.PORT, host: kernel.config.HOST });
+  await app.init();
+  await waitingRoom?.close();
+  await app.listen({ port: waitingRoom?.port ?? kernel.config.PORT, host: kernel.config.HOST });
   return { app, port: (app.getHttpServer().address() as AddressInfo).port };
 }

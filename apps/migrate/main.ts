@@ -1,0 +1,4 @@
+import 'reflect-metadata';
+import { runMigrate } from './src';
+
+void runMigrate(process.env);

@@ -1,0 +1,137 @@
+import {
+  ApiSession,
+  createTestDatabase,
+  eventually,
+  runMigrate,
+  startService,
+  startWebhookReceiver,
+} from '@flatline/test-kit';
+import type { ServiceName, ServiceProcess, TestDatabase, WebhookReceiver } from '@flatline/test-kit';
+
+const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
+const WELL = { code: 0, signal: null };
+
+describe('the four services as processes', () => {
+  let database: TestDatabase;
+  let receiver: WebhookReceiver;
+  let api: ApiSession;
+  const running = new Map<ServiceName, ServiceProcess>();
+
+  async function start(name: ServiceName): Promise<ServiceProcess> {
+    const service = await startService(name, {
+      DATABASE_URL: database.url,
+      DEFAULT_ALERT_WEBHOOK_URL: receiver.url,
+      INGEST_LEASE_SECONDS: '2',
+    });
+    running.set(name, service);
+    return service;
+  }
+
+  const pings = (token: string) => new ApiSession(running.get('ingest')!.baseUrl, '').ping(token);
+  const told = (name: string) =>
+    receiver.requests
+      .filter((request) => request.body.includes(name))
+      .map(({ body }) => JSON.parse(body).type as string);
+
+  beforeAll(async () => {
+    database = await createTestDatabase('processes');
+    receiver = await startWebhookReceiver();
+    // All at once, as an orchestrator would: the services wait for the migrations.
+    const services = await Promise.all(SERVICES.map(start));
+    const key = await runMigrate({ DATABASE_URL: database.url });
+    await Promise.all(services.map((service) => service.ready()));
+    api = new ApiSession(running.get('management-api')!.baseUrl, key!);
+  }, 90_000);
+
+  afterAll(async () => {
+    await Promise.all(
+      [...running.values()].map(async ({ process }) => process.ended ?? (await process.stop('SIGKILL'))),
+    );
+    await receiver.stop();
+    await database.drop();
+  });
+
+  it('tell of a job that stops and of its return, from the ping to the webhook', async () => {
+    const name = 'runs in a cluster';
+    const { id, token } = await api.create({ name, interval_secs: 1, grace_secs: 0, alert_after_misses: 1 });
+    expect(await pings(token)).toMatchObject({ status: 200 });
+    await eventually(() => expect(told(name)).toEqual(['heartbeat.down']), { withinMs: 20_000 });
+    expect(await pings(token)).toMatchObject({ status: 200 });
+    await eventually(() => expect(told(name).slice(0, 2)).toEqual(['heartbeat.down', 'heartbeat.recovered']), {
+      withinMs: 20_000,
+    });
+    expect(await api.pings(id)).toHaveLength(2);
+    await api.call('DELETE', `/heartbeats/${id}`);
+  });
+
+  it('log JSON that names the service, and nothing per ping', async () => {
+    for (const [name, { process }] of running) {
+      const lines = process.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      expect(lines.filter((line) => line['service'] !== name)).toEqual([]);
+      expect(lines.map((line) => line['msg'])).toContain('listening');
+    }
+    const { id, token } = await api.create({ interval_secs: 3600 });
+    const before = running.get('ingest')!.process.lines.length;
+    for (let n = 0; n < 10; n += 1) await pings(token);
+    await eventually(async () => expect(await api.pings(id)).toHaveLength(10));
+    expect(running.get('ingest')!.process.lines).toHaveLength(before);
+  });
+
+  it('lose no acknowledged ping and apply none twice when each is stopped and started under load', async () => {
+    const { id, token } = await api.create({ name: 'under load', interval_secs: 3600 });
+    const outcomes: Promise<string>[] = [];
+    const pinging = setInterval(() => {
+      outcomes.push(
+        pings(token).then(
+          ({ status, json }) => (status === 200 ? (json.id as string) : String(status)),
+          (error: NodeJS.ErrnoException) => String(error.code),
+        ),
+      );
+    }, 5);
+    try {
+      for (const name of ['deadline-scheduler', 'ingest', 'notifier', 'management-api'] as const) {
+        const count = outcomes.length;
+        await eventually(() => expect(outcomes.length).toBeGreaterThan(count + 50));
+        expect(await running.get(name)!.stop({ withinMs: 10_000 })).toEqual(WELL);
+        await (await start(name)).ready();
+      }
+    } finally {
+      clearInterval(pinging);
+    }
+    api = new ApiSession(running.get('management-api')!.baseUrl, api.key);
+    const acknowledged = (await Promise.all(outcomes)).filter((each) => each.length === 36);
+    expect(acknowledged.length).toBeGreaterThan(150);
+    // Refused, turned away or never connected: nobody was cut off in the middle of an answer.
+    const others = new Set((await Promise.all(outcomes)).filter((each) => each.length !== 36));
+    expect([...others].filter((each) => !['503', 'ECONNREFUSED', 'ECONNRESET'].includes(each))).toEqual([]);
+    const stored = await eventually(
+      async () => {
+        const ids = (await api.pings(id)).map((ping) => ping.id);
+        expect(acknowledged.filter((each) => !ids.includes(each))).toEqual([]);
+        return ids;
+      },
+      { withinMs: 20_000 },
+    );
+    expect(new Set(stored).size).toBe(stored.length);
+  });
+
+  it('stop a notifier only when the attempt under way has ended, and tell nothing twice', async () => {
+    const name = 'slow receiver';
+    receiver.answerWith((request) => (request.body.includes(name) ? { delayMs: 1_500 } : {}));
+    const { id, token } = await api.create({ name, interval_secs: 1, grace_secs: 0, alert_after_misses: 1 });
+    await pings(token);
+    await eventually(() => expect(told(name)).toEqual(['heartbeat.down']), { withinMs: 20_000 });
+    expect(await running.get('notifier')!.stop({ withinMs: 10_000 })).toEqual(WELL);
+    await (await start('notifier')).ready();
+    await pings(token);
+    await eventually(() => expect(told(name).slice(0, 2)).toEqual(['heartbeat.down', 'heartbeat.recovered']), {
+      withinMs: 20_000,
+    });
+    await api.call('DELETE', `/heartbeats/${id}`);
+  });
+
+  it('stop well all at once', async () => {
+    const ends = await Promise.all([...running.values()].map((service) => service.stop({ withinMs: 10_000 })));
+    expect(ends).toEqual(SERVICES.map(() => WELL));
+  });
+});
