@@ -101,7 +101,9 @@ describe('the deadline scheduler', () => {
     stage.acceptingSince = pingedAt - 10_000;
     for (const id of ids) await stage.ping(id, pingedAt);
     await eventually(async () => expect(await stage.pingCount(ids.at(-1)!)).toBe(1), { withinMs: 5_000 });
-    await stage.infrastructure.timers.queue('deadlines').cancel(ids);
+    for (let shard = 0; shard < PARTITIONS; shard += 1) {
+      await stage.infrastructure.timers.queue(`deadlines-${shard}`).cancel(ids);
+    }
     // The watermark lags and catches up, which is when a sweep is made at once.
     await stage.pulse(pingedAt + 100);
     await eventually(

@@ -2,7 +2,7 @@ import type { AbsenceRules } from '@flatline/domain';
 import type { EventLog, LogSubscription } from '@flatline/event-log';
 import { DEADLINE_SCHEDULER_GROUP, HEARTBEATS_TOPIC, PINGS_TOPIC } from '@flatline/events';
 import type { Kernel } from '@flatline/service-kernel';
-import type { Timers, WakeQueue } from '@flatline/timers';
+import type { Timers } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
 import { AlarmClock } from './alarm-clock';
 import { DefinitionBatchHandler } from './definition-batch-handler';
@@ -14,6 +14,7 @@ import { RuntimeStore } from './runtime-store';
 import { SchedulerMetrics } from './scheduler-metrics';
 import { ShardProgressStore } from './shard-progress-store';
 import { Sweep } from './sweep';
+import { TimerRecovery } from './timer-recovery';
 
 export interface DeadlineSchedulerParts extends Kernel {
   readonly dataSource: DataSource;
@@ -34,46 +35,49 @@ const READY_WITHIN_MS = 5_000;
 export class DeadlineScheduler {
   private readonly progress = new ShardProgressStore();
   private readonly metrics: SchedulerMetrics;
-  private readonly queue: WakeQueue;
   private readonly alarmClock: AlarmClock;
   private readonly sweep: Sweep;
+  private readonly recovery: TimerRecovery;
   private readonly partitions: PingPartitions;
   private readonly pings: PingBatchHandler;
   private readonly definitions: DefinitionBatchHandler;
+  /** The shards that this process reads. */
+  private readonly owned = new Set<number>();
   private readonly watermarks = new Map<number, number>();
   private subscriptions: LogSubscription[] = [];
 
   constructor(private readonly parts: DeadlineSchedulerParts) {
-    const { config, dataSource, log, clock, logger } = parts;
+    const { config, dataSource, log, clock, logger, timers } = parts;
     const rules: AbsenceRules = { leaseMs: config.INGEST_LEASE_SECONDS * 1000 };
     const runtime = new RuntimeStore(config.PING_PARTITIONS);
     const history = new HistoryStore();
-    const { progress } = this;
-    this.metrics = new SchedulerMetrics(parts.metrics, () => this.lagByShard());
-    this.queue = parts.timers.queue('deadlines');
+    const { progress, owned } = this;
+    const partitions = config.PING_PARTITIONS;
+    this.metrics = new SchedulerMetrics(
+      parts.metrics,
+      () => this.lagByShard(),
+      () => this.alarmClock.armedByShard(),
+    );
     const shared = { dataSource, log, clock, logger, runtime, history, progress, rules, metrics: this.metrics };
+    const onTimersFailed = (error: unknown): void => this.noteTimersFailed(error);
     const arm: AlarmClock['arm'] = (folded) => this.alarmClock.arm(folded);
 
     const judge = new Judge({ ...shared, arm });
-    this.sweep = new Sweep({ ...shared, judge });
-    this.alarmClock = new AlarmClock({
-      queue: this.queue,
-      judge,
-      partitions: config.PING_PARTITIONS,
-      logger,
-      watermarks: () => progress.watermarks(dataSource.manager),
-      onTimersFailed: (error) => this.noteTimersFailed(error),
-    });
+    this.sweep = new Sweep({ ...shared, judge, owned });
+    this.alarmClock = new AlarmClock({ timers, judge, partitions, clock, logger, onTimersFailed });
+    this.recovery = new TimerRecovery({ ...shared, timers, partitions, owned, onTimersFailed });
     this.pings = new PingBatchHandler({
       ...shared,
       arm,
       watermarkMoved: (shard, watermark) => this.watermarkMoved(shard, watermark),
+      assigned: (shard) => this.assigned(shard),
+      revoked: (shard) => this.revoked(shard),
     });
     this.definitions = new DefinitionBatchHandler({
       ...shared,
-      partitions: config.PING_PARTITIONS,
+      partitions,
       arm,
-      disarm: (ids) => void this.queue.cancel(ids).catch((error: unknown) => this.noteTimersFailed(error)),
+      disarm: (ids) => this.alarmClock.disarm(ids),
     });
     this.partitions = new PingPartitions(dataSource, clock, logger, config.PING_RETENTION_DAYS);
   }
@@ -81,8 +85,8 @@ export class DeadlineScheduler {
   async start(): Promise<void> {
     const { log, health, shutdown } = this.parts;
     await this.partitions.start();
-    await this.alarmClock.start();
     this.sweep.start();
+    this.recovery.start();
     this.subscriptions = [
       await log.consume({
         topic: HEARTBEATS_TOPIC,
@@ -99,7 +103,7 @@ export class DeadlineScheduler {
       }),
     ];
     health.register('deadlines', () => this.notJudging());
-    health.register('deadline timers', () => this.queue.missing());
+    health.register('deadline timers', () => this.alarmClock.missing());
     shutdown.on('workers', 'deadline scheduler', () => this.stop());
   }
 
@@ -109,7 +113,22 @@ export class DeadlineScheduler {
       ...this.subscriptions.map((subscription) => subscription.close()),
       this.alarmClock.stop(),
       this.sweep.stop(),
+      this.recovery.stop(),
     ]);
+  }
+
+  private async assigned(shard: number): Promise<void> {
+    await this.alarmClock.assigned(shard);
+    if (this.owned.has(shard)) return;
+    this.owned.add(shard);
+    void this.recovery.look(shard);
+  }
+
+  private async revoked(shard: number): Promise<void> {
+    this.owned.delete(shard);
+    this.watermarks.delete(shard);
+    this.sweep.revoked(shard);
+    await this.alarmClock.revoked(shard);
   }
 
   private watermarkMoved(shard: number, watermark: number): void {
@@ -119,8 +138,8 @@ export class DeadlineScheduler {
   }
 
   private noteTimersFailed(error: unknown): void {
-    this.sweep.noteTimersFailed();
-    this.parts.logger.warn({ err: error }, 'the timers took no order; sweeping every second meanwhile');
+    if (!this.sweep.noteTimersFailed()) return;
+    this.parts.logger.warn({ err: error }, 'the timers failed; sweeping every second meanwhile');
   }
 
   /** Seconds by shard, of the shards this process reads. */

@@ -36,6 +36,9 @@ export interface PingBatchParts {
   readonly arm: (folded: readonly Folded[]) => void;
   /** After the commit: the watermark of a shard is now this. */
   readonly watermarkMoved: (shard: number, watermark: number) => void;
+  /** This process reads the shard now; called again after failures. */
+  readonly assigned: (shard: number) => Promise<void>;
+  readonly revoked: (shard: number) => Promise<void>;
 }
 
 /**
@@ -92,6 +95,7 @@ export class PingBatchHandler implements PartitionHandler {
     const position = await progress.read(dataSource.manager, shard, { identity: log.identity(), start }, clock.now());
     const absences = await progress.absences(dataSource.manager, shard, clock.now());
     this.shards.set(shard, { position, absences });
+    await this.parts.assigned(shard);
     return position.nextOffset;
   }
 
@@ -119,9 +123,9 @@ export class PingBatchHandler implements PartitionHandler {
     if (next.progress.watermark !== null) watermarkMoved(shard, next.progress.watermark);
   }
 
-  revoked(shard: number): Promise<void> {
+  async revoked(shard: number): Promise<void> {
     this.shards.delete(shard);
-    return Promise.resolve();
+    await this.parts.revoked(shard);
   }
 
   /** Applies the batch as a whole or, when something in it is poison, record by record. */

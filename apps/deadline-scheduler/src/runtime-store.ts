@@ -23,6 +23,19 @@ export interface RuntimeUpdate {
   readonly wakeAt: number | null;
 }
 
+export interface ArmedHeartbeat {
+  readonly heartbeatId: string;
+  readonly wakeAt: Date;
+}
+
+export interface ArmedPage {
+  /** Only what is armed for an instant before this one, epoch ms. */
+  readonly before?: number;
+  /** The last of the page before; undefined for the first page. */
+  readonly after: ArmedHeartbeat | undefined;
+  readonly limit: number;
+}
+
 const instant = (column: string): string => `to_timestamp(u.${column} / 1000.0)`;
 
 /** Reads and writes `heartbeat_runtime`, always many rows at a time and always in the order of their ids. */
@@ -99,19 +112,15 @@ export class RuntimeStore {
     );
   }
 
-  /** One page of the heartbeats of a shard whose timer is armed for an instant before `before`, oldest first. */
-  async overdue(
-    manager: EntityManager,
-    shard: number,
-    before: number,
-    after: { readonly wakeAt: Date; readonly heartbeatId: string } | null,
-    limit: number,
-  ): Promise<{ heartbeatId: string; wakeAt: Date }[]> {
+  /** One page of the heartbeats of a shard whose timer is armed, the soonest first. */
+  async armed(manager: EntityManager, shard: number, page: ArmedPage): Promise<ArmedHeartbeat[]> {
+    const { before, after, limit } = page;
     const rows = await manager.query<{ heartbeat_id: string; wake_at: Date }[]>(
       `SELECT heartbeat_id, wake_at FROM heartbeat_runtime
-       WHERE shard = $1 AND wake_at < $2 AND ($3::timestamptz IS NULL OR (wake_at, heartbeat_id) > ($3, $4::uuid))
+       WHERE shard = $1 AND wake_at IS NOT NULL AND ($2::timestamptz IS NULL OR wake_at < $2)
+         AND ($3::timestamptz IS NULL OR (wake_at, heartbeat_id) > ($3, $4::uuid))
        ORDER BY wake_at, heartbeat_id LIMIT $5`,
-      [shard, new Date(before), after?.wakeAt ?? null, after?.heartbeatId ?? null, limit],
+      [shard, before === undefined ? null : new Date(before), after?.wakeAt ?? null, after?.heartbeatId ?? null, limit],
     );
     return rows.map((row) => ({ heartbeatId: row.heartbeat_id, wakeAt: row.wake_at }));
   }

@@ -7,9 +7,18 @@ export class SchedulerMetrics {
   readonly deadLetters;
   readonly recordsMissing;
   readonly watermarkLag;
+  readonly timersArmed;
+  readonly timersRestored;
 
-  /** @param lagByShard seconds, asked whenever the metrics are read */
-  constructor(metrics: Metrics, lagByShard: () => ReadonlyMap<number, number>) {
+  /**
+   * @param lagByShard seconds, asked whenever the metrics are read
+   * @param armedByShard wake-ups, likewise; empty while the timers do not answer
+   */
+  constructor(
+    metrics: Metrics,
+    lagByShard: () => ReadonlyMap<number, number>,
+    armedByShard: () => Promise<ReadonlyMap<number, number>>,
+  ) {
     this.pingsApplied = metrics.counter({
       name: 'flatline_pings_applied_total',
       help: 'Pings applied to the state of their heartbeats and written to the history.',
@@ -30,7 +39,24 @@ export class SchedulerMetrics {
       name: 'flatline_watermark_lag_seconds',
       help: 'How far the watermark of a shard is behind the clock.',
       labels: ['shard'],
-      collect: (gauge) => lagByShard().forEach((seconds, shard) => gauge.set({ shard: String(shard) }, seconds)),
+      collect: (gauge) => {
+        gauge.reset(); // shards that are another process's now
+        lagByShard().forEach((seconds, shard) => gauge.set({ shard: String(shard) }, seconds));
+      },
+    });
+    this.timersArmed = metrics.gauge({
+      name: 'flatline_timers_armed',
+      help: 'Wake-ups that lie ahead, of the shards this process reads.',
+      labels: ['shard'],
+      collect: async (gauge) => {
+        const armed = await armedByShard();
+        gauge.reset();
+        armed.forEach((count, shard) => gauge.set({ shard: String(shard) }, count));
+      },
+    });
+    this.timersRestored = metrics.counter({
+      name: 'flatline_timers_restored_total',
+      help: 'Wake-ups armed anew from the database because the timers were lost all at once.',
     });
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import type { Judge } from './judge';
-import type { RuntimeStore } from './runtime-store';
+import type { ArmedHeartbeat, RuntimeStore } from './runtime-store';
 import type { ShardProgressStore } from './shard-progress-store';
 
 export interface SweepParts {
@@ -11,6 +11,8 @@ export interface SweepParts {
   readonly judge: Judge;
   readonly runtime: RuntimeStore;
   readonly progress: ShardProgressStore;
+  /** The shards that this process reads. Nobody's shards are not swept: their watermark stands. */
+  readonly owned: ReadonlySet<number>;
 }
 
 const EVERY_MS = 30_000;
@@ -51,8 +53,16 @@ export class Sweep {
     await Promise.all(this.sweeping.values());
   }
 
-  noteTimersFailed(): void {
+  /** The timers failed: the sweep stands in. @returns whether that is news */
+  noteTimersFailed(): boolean {
+    const isNews = !this.standsIn;
     this.timersFailedAt = this.parts.clock.monotonic();
+    return isNews;
+  }
+
+  /** The shard is another process's now. Should it come back, its first sweep is due again. */
+  revoked(shard: number): void {
+    this.lagging.delete(shard);
   }
 
   /** Called with every new watermark; sweeps a shard that has caught up after lagging, and one that is new to us. */
@@ -78,14 +88,18 @@ export class Sweep {
     return sweep;
   }
 
+  private get standsIn(): boolean {
+    return this.parts.clock.monotonic() - this.timersFailedAt < WITHOUT_TIMERS_FOR_MS;
+  }
+
   private async sweepIfDue(): Promise<void> {
-    const now = this.parts.clock.monotonic();
-    const timersFail = now - this.timersFailedAt < WITHOUT_TIMERS_FOR_MS;
-    if (now - this.lastSweepAt < (timersFail ? EVERY_WITHOUT_TIMERS_MS : EVERY_MS)) return;
+    const { clock, progress, dataSource, owned } = this.parts;
+    const now = clock.monotonic();
+    if (now - this.lastSweepAt < (this.standsIn ? EVERY_WITHOUT_TIMERS_MS : EVERY_MS)) return;
     this.lastSweepAt = now;
     try {
-      const watermarks = await this.parts.progress.watermarks(this.parts.dataSource.manager);
-      for (const [shard, watermark] of watermarks) await this.sweepShard(shard, watermark);
+      const watermarks = await progress.watermarks(dataSource.manager);
+      for (const [shard, watermark] of watermarks) if (owned.has(shard)) await this.sweepShard(shard, watermark);
     } catch (error) {
       this.parts.logger.warn({ err: error }, 'a sweep failed; the next one tries again');
     }
@@ -93,13 +107,13 @@ export class Sweep {
 
   private async sweepPages(shard: number, upTo: number): Promise<void> {
     const { dataSource, judge, runtime } = this.parts;
-    let last: { wakeAt: Date; heartbeatId: string } | null = null;
+    let last: ArmedHeartbeat | undefined;
     while (!this.stopped) {
-      const page = await runtime.overdue(dataSource.manager, shard, upTo, last, PAGE_ROWS);
+      const page = await runtime.armed(dataSource.manager, shard, { before: upTo, after: last, limit: PAGE_ROWS });
       if (page.length === 0) return;
       const ids = page.map((row) => row.heartbeatId).sort();
       await judge.judge(shard, ids, { skipLocked: true });
-      last = page.at(-1) ?? null;
+      last = page.at(-1);
     }
   }
 }

@@ -63,11 +63,7 @@ async function open(kernel: Kernel, databaseUrl: string, needs: InfrastructureNe
   const dataSource = await openDatabase(kernel, databaseUrl);
   const log = await connectLog(kernel, databaseUrl, dataSource);
 
-  const timers = createTimers({
-    ...(config.REDIS_URL ? { redisUrl: config.REDIS_URL } : { databaseUrl }),
-    logger,
-    clock,
-  });
+  const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock });
   shutdown.on('producers', 'timers', () => timers.close());
 
   const session = new DatabaseSession(databaseUrl, (error) =>

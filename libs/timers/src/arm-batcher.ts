@@ -41,8 +41,7 @@ export class ArmBatcher {
       try {
         // Sorted: two processes that arm the same ids take their row locks in the same order.
         const sorted = [...group.entries].map(([id, at]) => ({ id, at })).sort((a, b) => (a.id < b.id ? -1 : 1));
-        for (let from = 0; from < sorted.length; from += MAX_BATCH)
-          await this.arm(sorted.slice(from, from + MAX_BATCH));
+        for (const batch of inBatches(sorted)) await this.arm(batch);
         group.resolve();
       } catch (error) {
         group.reject(error);
@@ -50,6 +49,13 @@ export class ArmBatcher {
     }
     this.running = undefined;
   }
+}
+
+/** What is too much for one statement, in pieces that are not. */
+export function inBatches(entries: readonly WakeEntry[]): WakeEntry[][] {
+  const batches: WakeEntry[][] = [];
+  for (let from = 0; from < entries.length; from += MAX_BATCH) batches.push(entries.slice(from, from + MAX_BATCH));
+  return batches;
 }
 
 function newGroup(): Group {

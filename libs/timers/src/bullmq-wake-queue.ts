@@ -1,8 +1,10 @@
-import { Queue, Worker } from 'bullmq';
+import { randomUUID } from 'node:crypto';
 
-import { ArmBatcher } from './arm-batcher';
+import { Queue } from 'bullmq';
+
+import { ArmBatcher, inBatches } from './arm-batcher';
 import type { ErrorGate } from './error-gate';
-import type { JobQueue, JobWorker, TimerStore, WakeJob } from './timer-store';
+import { keepFewEvents, type JobQueue, type TimerStore, type WakeJob } from './timer-store';
 import { TimersUnavailable } from './wake-queue';
 import type {
   StartOptions,
@@ -13,14 +15,12 @@ import type {
   WakeQueue,
   WakeQueueName,
 } from './wake-queue';
+import { WakeWorker } from './wake-worker';
+import { within } from './within';
 
-/** What a dead process held is free again after the lock has run out, at the second look of a stalled check: <= 10 s. */
-const LOCK_MS = 5_000;
-const STALLED_CHECK_MS = 2_500;
-/** BullMQ's own default after a refused connection is 15 s; a wake-up would be that late after a restart of the store. */
-const RETRY_MS = 250;
-const LOOP_LOST_AFTER_MS = 30_000;
 const LAST_INSTANT = 8.64e15;
+/** What running wakes armed at the very end is on its way to the store for so long at most. */
+const ARMS_END_WITHIN_MS = 250;
 
 export interface WakeQueueParts {
   store: TimerStore;
@@ -28,11 +28,6 @@ export interface WakeQueueParts {
   clock: TimersClock;
   errors: ErrorGate;
 }
-
-/** Of the 2 s in which everything must be closed, how long running wakes may take to end; the rest is for the cut. */
-const WAKES_END_WITHIN_MS = 1_300;
-/** What was claimed and has not begun goes back to the others. */
-const GIVE_BACK_WITHIN_MS = 250;
 
 /** The wake-ups of one name as delayed BullMQ jobs: job id = id, removed when done or failed. */
 export class BullmqWakeQueue implements WakeQueue {
@@ -47,10 +42,7 @@ export class BullmqWakeQueue implements WakeQueue {
     stalled: 0,
     storeErrors: 0,
   };
-  private worker: JobWorker | undefined;
-  /** Ends when the worker's loop has ended, its jobs and their completions with it. */
-  private running: Promise<void> | undefined;
-  private startedAtMs = 0;
+  private worker: WakeWorker | undefined;
   private closing: Promise<void> | undefined;
   /** Running wakes may still arm while the queue is closing, so that is allowed until they have ended. */
   private closed = false;
@@ -62,7 +54,7 @@ export class BullmqWakeQueue implements WakeQueue {
     const { store } = parts;
     this.queue = new Queue(
       name,
-      { connection: store.connection, streams: { events: { maxLen: 100 } } },
+      { connection: store.connection, streams: { events: { maxLen: keepFewEvents['opts.maxLenEvents'] } } },
       store.backendFactory,
     );
     this.queue.on('error', (error) => this.storeFailed('the store behind the timers failed', error));
@@ -78,64 +70,58 @@ export class BullmqWakeQueue implements WakeQueue {
   async cancel(ids: readonly string[]): Promise<void> {
     this.assertOpen();
     if (ids.length === 0) return;
-    try {
-      await this.parts.store.disarm(this.queue, [...new Set(ids)].sort());
-    } catch (error) {
-      throw this.unavailable('the timers could not be cancelled', error);
+    await this.ask('the timers could not be cancelled', (store) => store.disarm(this.queue, [...new Set(ids)].sort()));
+  }
+
+  async isIntact(scope: string): Promise<boolean> {
+    this.assertOpen();
+    const mark = await this.ask('the timers could not be looked at', (store) => store.mark(this.queue));
+    return mark === intact(scope);
+  }
+
+  async restore(scope: string, pages: AsyncIterable<readonly WakeEntry[]>): Promise<boolean> {
+    // A mark of this very attempt: should everything be lost again before its end, the mark is lost with it.
+    const begun = `restoring ${scope} ${randomUUID()}`;
+    await this.mark(begun);
+    for await (const page of pages) {
+      for (const entry of page) assertUsable(entry);
+      this.assertOpen();
+      await Promise.all(inBatches(page).map((batch) => this.addAbsent(batch)));
     }
+    return this.mark(intact(scope), begun);
   }
 
   async start(onWake: (id: string) => Promise<void>, options: StartOptions): Promise<void> {
-    if (this.worker) throw new Error(`the timers of ${this.name} are already started`);
     if (this.closing) throw new TimersUnavailable('the timers are closed');
+    if (this.worker) throw new Error(`the timers of ${this.name} are already started`);
     const { store, clock } = this.parts;
-    this.startedAtMs = clock.monotonic();
-    const worker: JobWorker = new Worker(
+    this.worker = new WakeWorker(
       this.name,
-      (job: WakeJob) => this.wake(onWake, job),
       {
-        connection: store.connection,
-        concurrency: options.concurrency,
-        autorun: false,
-        lockDuration: LOCK_MS,
-        stalledInterval: STALLED_CHECK_MS,
-        // The default drops a job that stalled twice; a wake-up is dropped only after it was tried.
-        maxStalledCount: 1_000_000,
-        runRetryDelay: RETRY_MS,
-        drainDelay: 5,
+        store,
+        clock,
+        onWake: (job) => this.wake(onWake, job),
+        onStalled: () => (this.totals.stalled += 1),
+        onError: (event, error) => this.storeFailed(event, error),
       },
-      store.backendFactory,
+      options,
     );
-    worker.on('error', (error) => this.storeFailed('the store behind the timers failed', error));
-    worker.on('failed', (_job, error) => this.storeFailed('a wake-up was dropped', error));
-    worker.on('stalled', () => (this.totals.stalled += 1));
-    this.worker = worker;
-    this.running = this.keepRunning(worker);
+  }
+
+  async stop(): Promise<void> {
+    const { worker } = this;
+    await worker?.stop();
+    if (this.worker === worker) this.worker = undefined;
   }
 
   async missing(): Promise<string | null> {
     if (this.closing) return `the timers of ${this.name} are closed`;
     if (!this.worker) return `the timers of ${this.name} are not started`;
-    const { store, clock } = this.parts;
-    const storeMissing = await store.missing(this.queue);
-    if (storeMissing) return storeMissing;
-    const agoMs = store.lastLookAgoMs(this.name) ?? 0;
-    // The look before the start counts as one, or a store that was away from the beginning would blame the loop.
-    const quietMs = Math.min(agoMs, clock.monotonic() - this.startedAtMs);
-    if (!this.worker.isRunning() && quietMs > RETRY_MS * 4)
-      return `the worker of the ${this.name} timers is not running`;
-    if (quietMs > LOOP_LOST_AFTER_MS) {
-      return `the worker of the ${this.name} timers has not looked for due ones for ${Math.round(quietMs / 1000)} s`;
-    }
-    return null;
+    return (await this.parts.store.missing()) ?? this.worker?.missing() ?? null;
   }
 
-  async armedCount(): Promise<number> {
-    try {
-      return await this.queue.getDelayedCount();
-    } catch (error) {
-      throw this.unavailable('the timers could not be counted', error);
-    }
+  armedCount(): Promise<number> {
+    return this.ask('the timers could not be counted', () => this.queue.getDelayedCount());
   }
 
   counts(): Readonly<WakeCounts> {
@@ -147,17 +133,10 @@ export class BullmqWakeQueue implements WakeQueue {
   }
 
   private async end(): Promise<void> {
-    await within(WAKES_END_WITHIN_MS, this.drain());
+    await this.stop();
+    await within(ARMS_END_WITHIN_MS, this.batcher.idle());
     this.closed = true;
-    await within(GIVE_BACK_WITHIN_MS, Promise.allSettled([this.worker?.close(true), this.queue.close()]));
-  }
-
-  /** BullMQ's own close waits for running jobs without a limit and keeps its timers until then; so: stop, wait, close. */
-  private async drain(): Promise<void> {
-    await this.worker?.pause(true);
-    await this.worker?.getBackend().disconnectBlocking();
-    await this.running;
-    await this.batcher.idle();
+    await Promise.allSettled([within(ARMS_END_WITHIN_MS, this.queue.close())]);
   }
 
   private assertOpen(): void {
@@ -165,14 +144,23 @@ export class BullmqWakeQueue implements WakeQueue {
   }
 
   private async arm(entries: WakeEntry[]): Promise<void> {
-    try {
-      const armed = await this.parts.store.arm(this.queue, entries, this.parts.clock.now());
-      this.totals.moved += armed.moved;
-      this.totals.added += armed.added;
-      this.totals.doubled += armed.doubled;
-    } catch (error) {
-      throw this.unavailable('timers could not be armed', error);
-    }
+    const armed = await this.ask('timers could not be armed', (store) =>
+      store.arm(this.queue, entries, this.parts.clock.now()),
+    );
+    this.totals.moved += armed.moved;
+    this.totals.added += armed.added;
+    this.totals.doubled += armed.doubled;
+  }
+
+  private async addAbsent(entries: readonly WakeEntry[]): Promise<void> {
+    this.totals.added += await this.ask('timers could not be restored', (store) =>
+      store.addAbsent(this.queue, entries, this.parts.clock.now()),
+    );
+  }
+
+  private mark(mark: string, expected?: string): Promise<boolean> {
+    this.assertOpen();
+    return this.ask('timers could not be restored', (store) => store.setMark(this.queue, mark, expected));
   }
 
   private async wake(onWake: (id: string) => Promise<void>, job: WakeJob): Promise<void> {
@@ -189,33 +177,23 @@ export class BullmqWakeQueue implements WakeQueue {
     }
   }
 
-  /** BullMQ's main loop handles its own errors; should it end all the same, nobody would ever be woken again. */
-  private async keepRunning(worker: JobWorker): Promise<void> {
-    while (!this.closing) {
-      try {
-        await worker.run();
-      } catch (error) {
-        this.storeFailed('the loop of the timers ended and is started again', error);
-      }
-      if (!this.closing) await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
-    }
-  }
-
   private storeFailed(event: string, error: unknown): void {
     this.totals.storeErrors += 1;
-    if (!this.closing) this.parts.errors.report(event, error, { queue: this.name });
+    if (!this.closing && !this.worker?.isStopping) this.parts.errors.report(event, error, { queue: this.name });
   }
 
-  private unavailable(message: string, cause: unknown): TimersUnavailable {
-    this.totals.storeErrors += 1;
-    return new TimersUnavailable(message, { cause });
+  private async ask<R>(refusal: string, question: (store: TimerStore) => Promise<R>): Promise<R> {
+    try {
+      return await question(this.parts.store);
+    } catch (error) {
+      this.totals.storeErrors += 1;
+      throw new TimersUnavailable(refusal, { cause: error });
+    }
   }
 }
 
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([work, new Promise((resolve) => (timer = setTimeout(resolve, limitMs)))]);
-  clearTimeout(timer);
+function intact(scope: string): string {
+  return `intact ${scope}`;
 }
 
 function assertUsable({ id, at }: WakeEntry): void {

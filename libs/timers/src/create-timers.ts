@@ -1,17 +1,17 @@
 import { BullmqWakeQueue } from './bullmq-wake-queue';
 import { ErrorGate } from './error-gate';
 import { PostgresTimerStore } from './postgres/postgres-timer-store';
-import { RedisTimerStore } from './redis/redis-timer-store';
 import type { TimerStore } from './timer-store';
 import type { Timers, TimersClock, TimersLogger, WakeQueueName } from './wake-queue';
 
-/** Where the wake-ups are kept: in a Postgres, in the schema `flatline_timers`, or in a Redis. Connection strings. */
-export type TimersPlace = { databaseUrl: string; redisUrl?: never } | { redisUrl: string; databaseUrl?: never };
-
-export type TimersOptions = TimersPlace & {
+export interface TimersOptions {
+  /** The Redis that keeps the wake-ups: redis://, or rediss:// for TLS. */
+  redisUrl?: string | undefined;
+  /** Keeps them, in the schema `flatline_timers`, when there is no `redisUrl`. */
+  databaseUrl: string;
   logger: TimersLogger;
   clock: TimersClock;
-};
+}
 
 /** What is left of the 2 s in which everything must be closed, after the queues have had theirs. */
 const CONNECTIONS_END_WITHIN_MS = 300;
@@ -19,12 +19,15 @@ const CONNECTIONS_END_WITHIN_MS = 300;
 /**
  * Timers over BullMQ. Connects on first use; nothing here waits for the store to be there.
  */
-export function createTimers(options: TimersOptions): Timers {
-  const { logger, clock } = options;
-  const store = options.redisUrl
-    ? new RedisTimerStore(options.redisUrl)
-    : new PostgresTimerStore({ databaseUrl: options.databaseUrl as string, clock });
-  return new BullmqTimers(store, logger, clock);
+export async function createTimers({ redisUrl, databaseUrl, logger, clock }: TimersOptions): Promise<Timers> {
+  return new BullmqTimers(await openStore(redisUrl, databaseUrl, clock), logger, clock);
+}
+
+async function openStore(redisUrl: string | undefined, databaseUrl: string, clock: TimersClock): Promise<TimerStore> {
+  if (!redisUrl) return new PostgresTimerStore({ databaseUrl, clock });
+  // Loaded only here: the client costs 10 MB, and the embedded default has no use for it.
+  const { RedisTimerStore } = await import('./redis/redis-timer-store');
+  return new RedisTimerStore(redisUrl);
 }
 
 class BullmqTimers implements Timers {

@@ -1,5 +1,5 @@
 export { createTimers } from './create-timers';
-export type { TimersOptions, TimersPlace } from './create-timers';
+export type { TimersOptions } from './create-timers';
 export { TIMERS, TimersUnavailable } from './wake-queue';
 export type {
   StartOptions,

@@ -33,10 +33,16 @@ export interface TimerStore {
    * Ids are distinct and sorted. Never called twice at a time for one queue.
    */
   arm(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): Promise<Armed>;
+  /** Adds jobs for those ids that have none in any state. @returns how many it added */
+  addAbsent(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): Promise<number>;
   /** Removes the jobs of these ids unless they are running. */
   disarm(queue: JobQueue, ids: readonly string[]): Promise<void>;
+  /** What was last written beside the jobs of this queue with `setMark`; null when the store was emptied since. */
+  mark(queue: JobQueue): Promise<string | null>;
+  /** @param expected writes only over this. @returns whether it was written */
+  setMark(queue: JobQueue, mark: string, expected?: string): Promise<boolean>;
   /** Why the store cannot be used, as a sentence, or null. Ends within 2 s. */
-  missing(queue: JobQueue): Promise<string | null>;
+  missing(): Promise<string | null>;
   /** How long ago, in ms, a worker of this queue last looked for due jobs with success; null when the store cannot tell. */
   lastLookAgoMs(queueName: string): number | null;
   onError(listener: (error: Error) => void): void;
@@ -53,3 +59,6 @@ export function secondJobId(entry: WakeEntry): string {
 export const leaveNothing = { removeOnComplete: true, removeOnFail: true } as const;
 
 export const WAKE_JOB_NAME = 'wake';
+
+/** BullMQ's own field of a queue's metadata: how many events it keeps for listeners, of which there are none here. */
+export const keepFewEvents = { 'opts.maxLenEvents': 100 } as const;

@@ -1,14 +1,16 @@
 import { eventually } from '@flatline/test-kit';
 
-import type { Timers, TimersClock, WakeEntry, WakeQueue } from './wake-queue';
+import { clock, Recorder } from './wake-recorder.contract-suite';
+import type { Timers, WakeEntry, WakeQueueName } from './wake-queue';
 
 /** One store, empty; each `timers()` is another process as far as the store can tell. */
 export interface WakeQueueHarness {
-  timers(): Timers;
+  timers(): Promise<Timers>;
+  /** Loses everything in the store at once, under the feet of whoever uses it. */
+  empty(): Promise<void>;
   close(): Promise<void>;
 }
 
-export const clock: TimersClock = { now: () => Date.now(), monotonic: () => performance.now() };
 const HOUR_MS = 3_600_000;
 const patiently = { withinMs: 15_000 };
 
@@ -22,13 +24,13 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     let harness: WakeQueueHarness;
     const open: Timers[] = [];
 
-    const timers = (): Timers => {
-      const created = harness.timers();
+    const timers = async (): Promise<Timers> => {
+      const created = await harness.timers();
       open.push(created);
       return created;
     };
-    const started = async (name: 'deadlines' | 'deliveries' = 'deadlines', concurrency = 100): Promise<Recorder> => {
-      const recorder = new Recorder(timers().queue(name));
+    const started = async (name: WakeQueueName = 'deadlines-0', concurrency = 100): Promise<Recorder> => {
+      const recorder = new Recorder((await timers()).queue(name));
       await recorder.start(concurrency);
       return recorder;
     };
@@ -70,7 +72,7 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
 
     it('moves a wake-up to an earlier instant, under a worker that sleeps towards the later one', async () => {
       const recorder = await started();
-      const other = timers().queue('deadlines');
+      const other = (await timers()).queue('deadlines-0');
       await recorder.queue.wakeAt([{ id: 'a', at: clock.now() + HOUR_MS }]);
       expect(await recorder.wakesOfTheNext300Ms()).toBe(0);
       const at = clock.now() + 100;
@@ -80,7 +82,7 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('moves an overdue wake-up to an instant that has passed too', async () => {
-      const recorder = new Recorder(timers().queue('deadlines'));
+      const recorder = new Recorder((await timers()).queue('deadlines-0'));
       await recorder.queue.wakeAt([
         { id: 'a', at: clock.now() - 10 },
         { id: 'b', at: clock.now() + HOUR_MS },
@@ -102,7 +104,7 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('can be armed again from inside its own wake', async () => {
-      const { queue } = await (async () => ({ queue: timers().queue('deadlines') }))();
+      const queue = (await timers()).queue('deadlines-0');
       let wakes = 0;
       await queue.start(
         async (id) => {
@@ -117,7 +119,7 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('adds a second wake-up beside one that is running, and both leave nothing behind', async () => {
-      const recorder = new Recorder(timers().queue('deadlines'));
+      const recorder = new Recorder((await timers()).queue('deadlines-0'));
       const release = recorder.hold();
       await recorder.start();
       await recorder.queue.wakeAt([{ id: 'a', at: clock.now() }]);
@@ -146,7 +148,7 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('drops a wake-up whose handler throws, counts it, and goes on', async () => {
-      const queue = timers().queue('deadlines');
+      const queue = (await timers()).queue('deadlines-0');
       const seen: string[] = [];
       await queue.start(
         async (id) => {
@@ -183,11 +185,80 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
       await eventually(() => expect([...one.ids, ...two.ids].sort()).toEqual([...ids].sort()));
     });
 
+    it('stops waking in one process while another goes on, and starts again', async () => {
+      const one = await started();
+      await one.queue.wakeAt([{ id: 'a', at: clock.now() }]);
+      await eventually(() => expect(one.tally()).toEqual({ a: 1 }), patiently);
+      await one.queue.stop();
+      expect(await one.queue.missing()).toMatch(/not started/);
+      await one.queue.wakeAt([{ id: 'b', at: clock.now() }]);
+      expect(await one.wakesOfTheNext300Ms()).toBe(0);
+      const two = await started();
+      await eventually(() => expect(two.tally()).toEqual({ b: 1 }), patiently);
+      await two.queue.stop();
+      await one.start();
+      await two.queue.wakeAt([{ id: 'c', at: clock.now() }]);
+      await eventually(() => expect(one.tally()).toEqual({ a: 1, c: 1 }), patiently);
+      await expect(one.start()).rejects.toThrow(/already started/);
+    });
+
+    it('is not intact before it was restored, and after that until everything is lost', async () => {
+      const { queue } = new Recorder((await timers()).queue('deadlines-0'));
+      const other = (await timers()).queue('deadlines-1');
+      expect(await queue.isIntact('4 shards')).toBe(false);
+      expect(await queue.restore('4 shards', pagesOf())).toBe(true);
+      expect(await queue.isIntact('4 shards')).toBe(true);
+      expect(await queue.isIntact('8 shards')).toBe(false);
+      expect(await other.isIntact('4 shards')).toBe(false);
+      await harness.empty();
+      expect(await queue.isIntact('4 shards')).toBe(false);
+    });
+
+    it('restores what was lost, and leaves alone what was armed since', async () => {
+      const recorder = await started();
+      const at = clock.now() + 500;
+      await recorder.queue.wakeAt([
+        { id: 'a', at },
+        { id: 'b', at },
+      ]);
+      await harness.empty();
+      await recorder.queue.wakeAt([{ id: 'b', at: at + 100 }]);
+      const many = Array.from({ length: 1_200 }, (_, index) => ({ id: `heartbeat-${index}`, at: at + HOUR_MS }));
+      await recorder.queue.restore('all', pagesOf([{ id: 'a', at }, { id: 'b', at: at + HOUR_MS }, ...many], many));
+      await eventually(() => expect(recorder.tally()).toEqual({ a: 1, b: 1 }), patiently);
+      expect(recorder.at('b')).toBeGreaterThanOrEqual(at + 100);
+      expect(await recorder.queue.armedCount()).toBe(1_200);
+      expect(await recorder.queue.isIntact('all')).toBe(true);
+    });
+
+    it('notices that everything was lost once more while it restored', async () => {
+      const queue = (await timers()).queue('deadlines-0');
+      const at = clock.now() + HOUR_MS;
+      const lost = (async function* () {
+        yield [{ id: 'a', at }];
+        await harness.empty();
+        yield [{ id: 'b', at }];
+      })();
+      expect(await queue.restore('all', lost)).toBe(false);
+      expect(await queue.isIntact('all')).toBe(false);
+    });
+
+    it('is not intact when the pages to restore cannot be read to their end', async () => {
+      const queue = (await timers()).queue('deadlines-0');
+      const broken = (async function* () {
+        yield [{ id: 'a', at: clock.now() + HOUR_MS }];
+        await Promise.reject(new Error('the connection was lost'));
+      })();
+      await expect(queue.restore('all', broken)).rejects.toThrow('the connection was lost');
+      expect(await queue.isIntact('all')).toBe(false);
+    });
+
     it('keeps the queues apart', async () => {
-      const shared = timers();
-      const deadlines = new Recorder(shared.queue('deadlines'));
+      const shared = await timers();
+      const deadlines = new Recorder(shared.queue('deadlines-0'));
+      const neighbours = new Recorder(shared.queue('deadlines-1'));
       const deliveries = new Recorder(shared.queue('deliveries'));
-      await Promise.all([deadlines.start(), deliveries.start()]);
+      await Promise.all([deadlines.start(), neighbours.start(), deliveries.start()]);
       await deadlines.queue.wakeAt([{ id: 'a', at: clock.now() }]);
       await deliveries.queue.wakeAt([
         { id: 'a', at: clock.now() + 50 },
@@ -195,12 +266,13 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
       ]);
       await eventually(() => expect(deadlines.tally()).toEqual({ a: 1 }), patiently);
       await eventually(() => expect(deliveries.tally()).toEqual({ a: 1, b: 1 }), patiently);
-      expect(shared.queue('deadlines')).toBe(deadlines.queue);
+      expect(neighbours.ids).toEqual([]);
+      expect(shared.queue('deadlines-0')).toBe(deadlines.queue);
     });
 
     it('remembers over a restart', async () => {
-      const before = timers();
-      await before.queue('deadlines').wakeAt([{ id: 'a', at: clock.now() + 200 }]);
+      const before = await timers();
+      await before.queue('deadlines-0').wakeAt([{ id: 'a', at: clock.now() + 200 }]);
       await before.close();
       const recorder = await started();
       await eventually(() => expect(recorder.tally()).toEqual({ a: 1 }), patiently);
@@ -239,7 +311,7 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('says what is missing', async () => {
-      const queue = timers().queue('deadlines');
+      const queue = (await timers()).queue('deadlines-0');
       expect(await queue.missing()).toMatch(/not started/);
       await queue.start(async () => undefined, { concurrency: 1 });
       await eventually(async () => expect(await queue.missing()).toBeNull());
@@ -248,8 +320,8 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('lets running wakes end on close, arming included', async () => {
-      const first = timers();
-      const queue = first.queue('deadlines');
+      const first = await timers();
+      const queue = first.queue('deadlines-0');
       let entered = false;
       await queue.start(
         async (id) => {
@@ -268,8 +340,8 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('closes within 2 s of a wake that hangs, and gives the ones behind it to another process at once', async () => {
-      const stuck = timers();
-      const recorder = new Recorder(stuck.queue('deadlines'));
+      const stuck = await timers();
+      const recorder = new Recorder(stuck.queue('deadlines-0'));
       const release = recorder.hold();
       await recorder.start(2);
       const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
@@ -285,57 +357,13 @@ export function wakeQueueContract(store: string, openHarness: () => Promise<Wake
     });
 
     it('refuses to arm when closed', async () => {
-      const queue = timers().queue('deadlines');
+      const queue = (await timers()).queue('deadlines-0');
       await queue.close();
       await expect(queue.wakeAt([{ id: 'a', at: 1 }])).rejects.toThrow(/closed/);
     });
   });
 }
 
-/** Writes down who was woken when. */
-class Recorder {
-  readonly ids: string[] = [];
-  private readonly times = new Map<string, number>();
-  private held: Promise<void> | undefined;
-
-  constructor(readonly queue: WakeQueue) {}
-
-  async start(concurrency = 100): Promise<void> {
-    await this.queue.start(
-      async (id) => {
-        this.ids.push(id);
-        this.times.set(id, clock.now());
-        await this.held;
-      },
-      { concurrency },
-    );
-  }
-
-  /** Wakes hang until the returned function is called. */
-  hold(): () => void {
-    let release = (): void => undefined;
-    this.held = new Promise((resolve) => (release = resolve));
-    return () => {
-      this.held = undefined;
-      release();
-    };
-  }
-
-  /** Epoch ms of the last wake; 0 when there was none. */
-  at(id: string): number {
-    return this.times.get(id) ?? 0;
-  }
-
-  /** How often each was woken. */
-  tally(): Record<string, number> {
-    const tally: Record<string, number> = {};
-    for (const id of this.ids) tally[id] = (tally[id] ?? 0) + 1;
-    return tally;
-  }
-
-  async wakesOfTheNext300Ms(): Promise<number> {
-    const before = this.ids.length;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    return this.ids.length - before;
-  }
+async function* pagesOf(...pages: WakeEntry[][]): AsyncGenerator<WakeEntry[]> {
+  for (const page of pages) yield await Promise.resolve(page);
 }

@@ -18,7 +18,7 @@ export interface StartOptions {
 export interface WakeCounts {
   /** Wake-ups moved to another instant. */
   moved: number;
-  /** Wake-ups that were not there and were added. */
+  /** Wake-ups that were not there and were added, restored ones included. */
   added: number;
   /** Second wake-ups, added because the first was waiting or running and cannot be moved. */
   doubled: number;
@@ -56,10 +56,36 @@ export interface WakeQueue {
   cancel(ids: readonly string[]): Promise<void>;
 
   /**
-   * Begins to wake, once per queue and process. Returns at once: when the store is away it goes on trying. What `onWake`
-   * throws is logged and counted and its wake-up dropped; it never stops the others.
+   * Whether the store still holds what was armed: nobody has emptied it since {@link restore} last succeeded with this
+   * scope. False for a store that is new. What a crash took of the last second's moves goes unnoticed.
+   *
+   * @throws TimersUnavailable
+   */
+  isIntact(scope: string): Promise<boolean>;
+
+  /**
+   * Arms all of these that are not armed at all, and leaves the others where they are: a move that happens meanwhile is
+   * newer than what is told here. The soonest should come first. The queue is intact afterwards.
+   *
+   * @param scope names what belongs into this queue; another one makes it count as lost
+   * @returns false when the store lost everything once more meanwhile, or somebody else has begun to restore: ask again
+   * @throws TimersUnavailable when the store did not take it; and whatever reading the pages throws
+   */
+  restore(scope: string, pages: AsyncIterable<readonly WakeEntry[]>): Promise<boolean>;
+
+  /**
+   * Begins to wake in this process. Returns at once: when the store is away it goes on trying. What `onWake` throws is
+   * logged and counted and its wake-up dropped; it never stops the others.
+   *
+   * @throws Error when it has been started and not stopped
    */
   start(onWake: (id: string) => Promise<void>, options: StartOptions): Promise<void>;
+
+  /**
+   * Stops waking in this process, lets running `onWake` end and gives back what has not begun. Arming goes on, and so
+   * may waking after another `start`. Ends within 2 s, store or no store.
+   */
+  stop(): Promise<void>;
 
   /** What keeps this queue from waking, as a sentence for the readiness page; null when nothing does. Ends within 2 s. */
   missing(): Promise<string | null>;
@@ -69,15 +95,18 @@ export interface WakeQueue {
 
   counts(): Readonly<WakeCounts>;
 
-  /** Stops waking, lets running `onWake` end, gives back what has not begun. Ends within 2 s, store or no store. */
+  /** Stops as {@link stop} does, and arms nothing any more. Ends within 2 s, store or no store. */
   close(): Promise<void>;
 }
 
-/** `deadlines` belongs to the deadline scheduler, `deliveries` to the notifier. */
-export type WakeQueueName = 'deadlines' | 'deliveries';
+/**
+ * The deadline scheduler has a queue per ping partition, `deadlines-<shard>`, so that whoever reads the partition is woken;
+ * the notifiers share `deliveries`.
+ */
+export type WakeQueueName = `deadlines-${number}` | 'deliveries';
 
 export interface Timers {
-  /** The same object for the same name. */
+  /** The same object for the same name. Costs nothing before it is used. */
   queue(name: WakeQueueName): WakeQueue;
   /** Closes every queue, then the connections. Ends within 2 s. Idempotent. */
   close(): Promise<void>;

@@ -9,6 +9,8 @@ const CHANNEL = 'bullmq_jobs';
 export class Doorbell {
   private readonly listeners = new Map<string, Set<() => void>>();
   private heardOn: ListenClient | undefined;
+  /** The workers of all queues ask at the same time, and the connection takes one statement after the other. */
+  private beginning: Promise<void> | undefined;
 
   constructor(private readonly connection: PostgresConnection) {
     connection.on('listenerinvalidated', () => {
@@ -18,13 +20,8 @@ export class Doorbell {
   }
 
   /** Listens from now on; to be called before each wait, since the connection may have been lost. */
-  async ensureListening(): Promise<void> {
-    const client = await this.connection.getListenClient();
-    if (this.heardOn === client) return;
-    client.removeAllListeners('notification');
-    client.on('notification', (message) => this.ring(message));
-    await client.query(`LISTEN ${CHANNEL}`);
-    this.heardOn = client;
+  ensureListening(): Promise<void> {
+    return (this.beginning ??= this.listen().finally(() => (this.beginning = undefined)));
   }
 
   /** @returns a function that stops it */
@@ -32,6 +29,15 @@ export class Doorbell {
     const listeners = this.listeners.get(queueName) ?? new Set();
     this.listeners.set(queueName, listeners.add(ring));
     return () => listeners.delete(ring);
+  }
+
+  private async listen(): Promise<void> {
+    const client = await this.connection.getListenClient();
+    if (this.heardOn === client) return;
+    client.removeAllListeners('notification');
+    client.on('notification', (message) => this.ring(message));
+    await client.query(`LISTEN ${CHANNEL}`);
+    this.heardOn = client;
   }
 
   private ring({ channel, payload }: { channel: string; payload?: string }): void {

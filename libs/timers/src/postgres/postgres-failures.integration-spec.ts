@@ -6,11 +6,11 @@ import { eventually, freePort, startTestPostgres, startTestProcess, useTestDatab
 import { Client } from 'pg';
 
 import { createTimers } from '../create-timers';
-import type { Timers, TimersClock } from '../wake-queue';
+import { clock } from '../wake-recorder.contract-suite';
+import type { Timers } from '../wake-queue';
 
 jest.setTimeout(60_000);
 
-const clock: TimersClock = { now: () => Date.now(), monotonic: () => performance.now() };
 const HOUR_MS = 3_600_000;
 const patiently = { withinMs: 30_000 };
 
@@ -32,8 +32,8 @@ describe('timers on Postgres when something breaks', () => {
     await onServer(database.url, 'DROP SCHEMA IF EXISTS flatline_timers CASCADE');
   });
 
-  const openTimers = (databaseUrl: string): Timers => {
-    const timers = createTimers({ databaseUrl, logger, clock });
+  const openTimers = async (databaseUrl: string): Promise<Timers> => {
+    const timers = await createTimers({ databaseUrl, logger, clock });
     closers.push(() => timers.close());
     return timers;
   };
@@ -46,7 +46,7 @@ describe('timers on Postgres when something breaks', () => {
   it('starts while Postgres is away, says so, and wakes when it is there', async () => {
     const link = await openLink();
     link.refuse = true;
-    const queue = openTimers(link.url).queue('deadlines');
+    const queue = (await openTimers(link.url)).queue('deadlines-0');
     const woken: string[] = [];
     await queue.start(async (id) => void woken.push(id), { concurrency: 10 });
     await expect(queue.wakeAt([{ id: 'a', at: 1 }])).rejects.toMatchObject({ name: 'TimersUnavailable' });
@@ -63,15 +63,15 @@ describe('timers on Postgres when something breaks', () => {
   it('names a server that is not there', async () => {
     const url = new URL(database.url);
     url.port = String(await freePort());
-    const queue = openTimers(url.href).queue('deadlines');
+    const queue = (await openTimers(url.href)).queue('deadlines-0');
     await queue.start(async () => undefined, { concurrency: 1 });
     expect(await queue.missing()).toMatch(/ECONNREFUSED/);
   });
 
   it('wakes in time after the connection was lost while it slept, and hears of new wake-ups again', async () => {
     const link = await openLink();
-    const queue = openTimers(link.url).queue('deadlines');
-    const other = openTimers(database.url).queue('deadlines');
+    const queue = (await openTimers(link.url)).queue('deadlines-0');
+    const other = (await openTimers(database.url)).queue('deadlines-0');
     const woken = new Map<string, number>();
     await queue.start(async (id) => void woken.set(id, clock.now()), { concurrency: 10 });
     await queue.wakeAt([{ id: 'far', at: clock.now() + HOUR_MS }]);
@@ -96,7 +96,7 @@ describe('timers on Postgres when something breaks', () => {
   it('wakes what came due while the server crashed and recovered', async () => {
     const server = await startTestPostgres();
     closers.push(() => server.stop());
-    const queue = openTimers(server.url).queue('deadlines');
+    const queue = (await openTimers(server.url)).queue('deadlines-0');
     const woken: string[] = [];
     await queue.start(async (id) => void woken.push(id), { concurrency: 10 });
     const ids = Array.from({ length: 20 }, (_, index) => `heartbeat-${index}`);
@@ -111,8 +111,8 @@ describe('timers on Postgres when something breaks', () => {
 
   it('gives up on a server that no longer answers, and closes within 2 s', async () => {
     const link = await openLink();
-    const timers = openTimers(link.url);
-    const queue = timers.queue('deadlines');
+    const timers = await openTimers(link.url);
+    const queue = timers.queue('deadlines-0');
     await queue.start(async () => undefined, { concurrency: 10 });
     await timers.queue('deliveries').start(async () => undefined, { concurrency: 10 });
     await eventually(async () => expect(await queue.missing()).toBeNull());
@@ -129,8 +129,8 @@ describe('timers on Postgres when something breaks', () => {
 
   it('closes within 2 s while Postgres is away', async () => {
     const link = await openLink();
-    const timers = openTimers(link.url);
-    const queue = timers.queue('deadlines');
+    const timers = await openTimers(link.url);
+    const queue = timers.queue('deadlines-0');
     await queue.start(async () => undefined, { concurrency: 10 });
     await eventually(async () => expect(await queue.missing()).toBeNull());
     link.refuse = true;
@@ -145,25 +145,27 @@ describe('timers on Postgres when something breaks', () => {
     const victim = startTestProcess({
       args: ['-e', HOLDS_FOR_EVER, library, database.url],
     });
-    await openTimers(database.url)
-      .queue('deadlines')
+    await (
+      await openTimers(database.url)
+    )
+      .queue('deadlines-0')
       .wakeAt(Array.from({ length: 30 }, (_, index) => ({ id: `heartbeat-${index}`, at: clock.now() })));
     await victim.line(/holds 5/);
     await victim.stop('SIGKILL');
-    const queue = openTimers(database.url).queue('deadlines');
+    const queue = (await openTimers(database.url)).queue('deadlines-0');
     const woken = new Set<string>();
     await queue.start(async (id) => void woken.add(id), { concurrency: 10 });
     await eventually(() => expect(woken.size).toBe(30), { withinMs: 15_000 });
   });
 
   it('needs few connections, however many queues there are', async () => {
-    const timers = openTimers(database.url);
+    const timers = await openTimers(database.url);
     const woken = new Set<string>();
-    for (const name of ['deadlines', 'deliveries'] as const) {
+    for (const name of ['deadlines-0', 'deliveries'] as const) {
       await timers.queue(name).start(async (id) => void woken.add(id), { concurrency: 100 });
     }
     const entries = Array.from({ length: 500 }, (_, index) => ({ id: `heartbeat-${index}`, at: clock.now() + 200 }));
-    await timers.queue('deadlines').wakeAt(entries);
+    await timers.queue('deadlines-0').wakeAt(entries);
     await eventually(() => expect(woken.size).toBe(500));
     const [row] = await onServer<{ count: number }>(
       database.url,
@@ -179,17 +181,16 @@ const HOLDS_FOR_EVER = `
   const [library, databaseUrl] = process.argv.slice(1);
   const { createTimers } = require(library);
   const log = (fields, message) => console.log(message, fields.err);
-  const timers = createTimers({
+  let held = 0;
+  createTimers({
     databaseUrl,
     logger: { info: log, warn: log, error: log },
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
-  });
-  let held = 0;
-  timers.queue('deadlines').start(() => {
+  }).then((timers) => timers.queue('deadlines-0').start(() => {
     held += 1;
     console.log('holds ' + held);
     return new Promise(() => undefined);
-  }, { concurrency: 5 });`;
+  }, { concurrency: 5 }));`;
 
 async function onServer<R>(url: string, sql: string): Promise<R[]> {
   const client = new Client({ connectionString: url });

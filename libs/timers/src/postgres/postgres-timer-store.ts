@@ -30,6 +30,13 @@ const ADD = `
 
 const FIND = `SELECT id, state, process_at_ms FROM job WHERE queue = $1 AND id = ANY ($2::text[])`;
 
+/** A field of BullMQ's metadata of the queue. */
+const GET_MARK = `SELECT value FROM meta WHERE queue = $1 AND field = 'flatline'`;
+const SET_MARK = `
+  INSERT INTO meta (queue, field, value) VALUES ($1, 'flatline', $2)
+  ON CONFLICT (queue, field) DO UPDATE SET value = excluded.value RETURNING value`;
+const REPLACE_MARK = `UPDATE meta SET value = $2 WHERE queue = $1 AND field = 'flatline' AND value = $3 RETURNING value`;
+
 const DISARM = `SELECT remove($1, u.id, false) FROM unnest($2::text[]) AS u(id)`;
 
 /** BullMQ's Postgres backend in a schema of its own. */
@@ -39,6 +46,7 @@ export class PostgresTimerStore implements TimerStore {
   private readonly shared: SharedConnection;
   private readonly workers = new Map<string, PostgresWakeBackend>();
   private readonly listeners: ((error: Error) => void)[] = [];
+  private asking: Promise<string | null> | undefined;
 
   constructor(private readonly parts: { databaseUrl: string; clock: TimersClock }) {
     this.shared = new SharedConnection(parts.databaseUrl);
@@ -79,26 +87,34 @@ export class PostgresTimerStore implements TimerStore {
     return { moved: movedIds.size, added: absent.length - swallowed.length, doubled: second.length };
   }
 
+  async addAbsent(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): Promise<number> {
+    const found = await this.find(queue.name, entries);
+    const absent = entries.filter(({ id }) => !found.has(id));
+    await this.add(queue.name, absent, nowMs, 'first');
+    return absent.length;
+  }
+
+  async mark(queue: JobQueue): Promise<string | null> {
+    const [row] = await this.ask<{ value: string }>(GET_MARK, [queue.name]);
+    return row?.value ?? null;
+  }
+
+  async setMark(queue: JobQueue, mark: string, expected?: string): Promise<boolean> {
+    const written =
+      expected === undefined
+        ? await this.ask(SET_MARK, [queue.name, mark])
+        : await this.ask(REPLACE_MARK, [queue.name, mark, expected]);
+    return written.length > 0;
+  }
+
   async disarm(queue: JobQueue, ids: readonly string[]): Promise<void> {
     for (let from = 0; from < ids.length; from += 500)
       await this.ask(DISARM, [queue.name, ids.slice(from, from + 500)]);
   }
 
-  async missing(): Promise<string | null> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve('Postgres does not answer the timers'), ANSWER_WITHIN_MS);
-    });
-    const answer = this.ask('SELECT 1', []).then(
-      () => null,
-      (error: Error) =>
-        `the timers cannot use Postgres: ${error.message || String((error as { code?: unknown }).code)}`,
-    );
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+  /** Many queues ask at the same time; one question answers all of them. */
+  missing(): Promise<string | null> {
+    return (this.asking ??= this.askWhetherItAnswers().finally(() => (this.asking = undefined)));
   }
 
   lastLookAgoMs(queueName: string): number | null {
@@ -117,6 +133,23 @@ export class PostgresTimerStore implements TimerStore {
     await Promise.race([closed, new Promise((resolve) => (giveUp = setTimeout(resolve, graceMs + 100)))]);
     clearTimeout(giveUp);
     void closed.then(() => clearTimeout(cut));
+  }
+
+  private async askWhetherItAnswers(): Promise<string | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve('Postgres does not answer the timers'), ANSWER_WITHIN_MS);
+    });
+    const answer = this.ask('SELECT 1', []).then(
+      () => null,
+      (error: Error) =>
+        `the timers cannot use Postgres: ${error.message || String((error as { code?: unknown }).code)}`,
+    );
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   private async add(

@@ -1,66 +1,73 @@
 import { createRedisBackend } from 'bullmq';
-import type { BackendFactory, ConnectionOptions } from 'bullmq';
+import type { BackendFactory, ConnectionOptions, KeyPrefixOptions, QueueBaseOptions } from 'bullmq';
 
-import { leaveNothing, secondJobId, WAKE_JOB_NAME } from '../timer-store';
+import { keepFewEvents, leaveNothing, WAKE_JOB_NAME } from '../timer-store';
 import type { Armed, JobQueue, TimerStore } from '../timer-store';
 import type { WakeEntry } from '../wake-queue';
+import { RedisClients } from './redis-clients';
+import { settingsProblem } from './redis-settings';
 
-const ANSWER_WITHIN_MS = 1_800;
+/** Before every key, so that a Redis may also serve others. */
+const PREFIX = 'flatline';
+const MARK_FIELD = 'flatline';
+const MISSING_WITHIN_MS = 1_800;
+const DISARM_CHUNK = 500;
 
-/** What BullMQ answers to a move of a job that is not there, or not delayed. */
-const NOT_THERE = -1;
-const NOT_DELAYED = -3;
-
-/** BullMQ's own Redis backend; the commands of one batch are written back to back. */
+/** BullMQ's own Redis backend under the workers, and scripts for many under what arms. */
 export class RedisTimerStore implements TimerStore {
-  /** Options, not a client: BullMQ then loads ioredis itself, and only here. */
-  readonly connection: ConnectionOptions;
-  readonly backendFactory: BackendFactory = createRedisBackend;
+  /** Not looked at: the factory hands out connections. */
+  readonly connection: ConnectionOptions = {};
+  readonly backendFactory: BackendFactory;
+  private opened: RedisClients | undefined;
+  private closed = false;
+  private asking: Promise<string | null> | undefined;
+  private readonly listeners: ((error: Error) => void)[] = [];
 
-  constructor(redisUrl: string) {
-    this.connection = {
-      url: redisUrl,
-      connectionName: 'flatline timers',
-      retryStrategy: (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 5), 1_000),
+  constructor(private readonly redisUrl: string) {
+    this.backendFactory = (name, opts, extra) => {
+      const prefixed: QueueBaseOptions & KeyPrefixOptions = { ...opts, prefix: PREFIX };
+      const { commands, workers } = this.clients;
+      const own = extra?.withBlockingConnection
+        ? { connection: workers }
+        : // Neither waits nor asks at the start: either would make it remember for ever that Redis was away then.
+          { connection: commands, skipVersionCheck: true, skipWaitingForReady: true };
+      return createRedisBackend(name, { ...prefixed, ...own }, extra);
     };
   }
 
   async arm(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): Promise<Armed> {
-    const absent: WakeEntry[] = [];
-    const taken: WakeEntry[] = [];
-    const outcomes = await Promise.allSettled(
-      entries.map(async (entry) => {
-        const code = await this.move(queue, entry, nowMs);
-        if (code === NOT_THERE) absent.push(entry);
-        if (code === NOT_DELAYED) taken.push(entry);
-      }),
-    );
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-    await queue.addBulk([
-      ...absent.map((entry) => this.job(entry, entry.id, {}, nowMs)),
-      ...taken.map((entry) => this.job(entry, secondJobId(entry), { id: entry.id }, nowMs)),
-    ]);
-    return { moved: entries.length - absent.length - taken.length, added: absent.length, doubled: taken.length };
+    const client = await this.clients.connected();
+    const [moved, added, doubled] = await client.flatlineArm(...keysOf(queue), ...argumentsOf(queue, entries, nowMs));
+    return { moved, added, doubled };
+  }
+
+  async addAbsent(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): Promise<number> {
+    const client = await this.clients.connected();
+    return client.flatlineAddAbsent(...keysOf(queue), ...argumentsOf(queue, entries, nowMs));
   }
 
   async disarm(queue: JobQueue, ids: readonly string[]): Promise<void> {
-    await Promise.all(ids.map((id) => queue.getBackend().remove(id, false)));
+    await this.clients.connected();
+    for (let from = 0; from < ids.length; from += DISARM_CHUNK) {
+      const chunk = ids.slice(from, from + DISARM_CHUNK);
+      await Promise.all(chunk.map((id) => queue.getBackend().remove(id, false)));
+    }
   }
 
-  async missing(queue: JobQueue): Promise<string | null> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<string>((resolve) => {
-      timer = setTimeout(() => resolve('Redis does not answer the timers'), ANSWER_WITHIN_MS);
-    });
-    const answer = queue.getDelayedCount().then(
-      () => null,
-      (error: Error) => `the timers cannot use Redis: ${error.message}`,
-    );
-    try {
-      return await Promise.race([answer, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+  async mark(queue: JobQueue): Promise<string | null> {
+    const client = await this.clients.connected();
+    return client.hget(queue.toKey('meta'), MARK_FIELD);
+  }
+
+  async setMark(queue: JobQueue, mark: string, expected = ''): Promise<boolean> {
+    const client = await this.clients.connected();
+    const bullmqFields = Object.entries(keepFewEvents).flat();
+    return (await client.flatlineSetMark(queue.toKey('meta'), MARK_FIELD, mark, expected, ...bullmqFields)) === 1;
+  }
+
+  /** Many queues ask at the same time; one question answers all of them. */
+  missing(): Promise<string | null> {
+    return (this.asking ??= this.ask().finally(() => (this.asking = undefined)));
   }
 
   /** Its workers block in Redis and cannot say when they last looked. */
@@ -68,23 +75,46 @@ export class RedisTimerStore implements TimerStore {
     return null;
   }
 
-  /** Each Queue and Worker owns its connections here, and tells of their errors itself. */
-  onError(): void {}
+  onError(listener: (error: Error) => void): void {
+    this.listeners.push(listener);
+  }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    this.closed = true;
+    this.opened?.close();
+    return Promise.resolve();
+  }
 
-  private async move(queue: JobQueue, { id, at }: WakeEntry, nowMs: number): Promise<number> {
+  /** Connects on first use. */
+  private get clients(): RedisClients {
+    if (this.closed) throw new Error('the connection of the timers is closed');
+    return (this.opened ??= new RedisClients(this.redisUrl, (error) =>
+      this.listeners.forEach((listener) => listener(error)),
+    ));
+  }
+
+  private async ask(): Promise<string | null> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve('Redis does not answer the timers'), MISSING_WITHIN_MS);
+    });
+    const answer = this.clients
+      .connected()
+      .then(settingsProblem)
+      .catch((error: Error) => `the timers cannot use Redis: ${error.message}`);
     try {
-      await queue.getBackend().changeDelay(id, Math.max(at - nowMs, 0));
-      return 0;
-    } catch (error) {
-      const { code } = error as { code?: unknown };
-      if (code === NOT_THERE || code === NOT_DELAYED) return code;
-      throw error;
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
     }
   }
+}
 
-  private job({ at }: WakeEntry, jobId: string, data: { id?: string }, nowMs: number) {
-    return { name: WAKE_JOB_NAME, data, opts: { jobId, delay: Math.max(at - nowMs, 0), ...leaveNothing } };
-  }
+function keysOf(queue: JobQueue): [delayed: string, marker: string] {
+  return [queue.toKey('delayed'), queue.toKey('marker')];
+}
+
+function argumentsOf(queue: JobQueue, entries: readonly WakeEntry[], nowMs: number): (string | number)[] {
+  const wakes = entries.flatMap(({ id, at }) => [id, at]);
+  return [queue.toKey(''), WAKE_JOB_NAME, JSON.stringify(leaveNothing), nowMs, ...wakes];
 }
