@@ -3,8 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import {
+  defaultCacheDirectory,
+  findRedis,
   type Kafka,
   type KafkaOptions,
+  provideKafka,
   type Redis,
   type RedisOptions,
   startKafka,
@@ -13,6 +16,20 @@ import {
 
 import { isRunning } from './process-tree';
 import { reapWithUs } from './reaper';
+
+/**
+ * Fetches and installs what {@link startTestKafka} and {@link startTestRedis} need, unless it is there, so that no test
+ * waits for it. What cannot be had (no Java, say) is only said: the tests that need it fail with the same sentence.
+ */
+export async function prepareTestServers(onLog: (line: string) => void): Promise<void> {
+  for (const prepare of [() => findRedis(onLog), () => provideKafka(defaultCacheDirectory(), onLog)]) {
+    try {
+      await prepare();
+    } catch (error) {
+      onLog(error instanceof Error ? error.message : String(error));
+    }
+  }
+}
 
 /** What a test may do to a server. */
 interface TestServer {

@@ -29,7 +29,10 @@ export async function provideClassArchive(java: Java, jars: KafkaJars, onLog: (l
 }
 
 async function make(java: Java, jars: KafkaJars, archive: string): Promise<void> {
-  const folder = fs.mkdtempSync(path.join(jars.folder, 'warm-up-'));
+  // Always the same folder: a broker that a killed attempt left behind is found by it, and ended.
+  const folder = path.join(jars.folder, 'warm-up');
+  fs.rmSync(folder, { recursive: true, force: true });
+  fs.mkdirSync(folder);
   const draft = path.join(folder, 'classes.jsa');
   try {
     const runtime = { java, jars, classArchive: null };

@@ -19,10 +19,7 @@ export interface NodeOptions {
   onSpawn?: (pid: number) => void;
 }
 
-/**
- * A broker moves its leaderships away before it ends, for which it needs a majority of the nodes; when all end at once
- * the last ones wait in vain. Nothing acknowledged is lost when they are killed: it lies with the kernel.
- */
+/** It hands over what it leads and writes what it has: half a second, unless it finds nobody to hand over to. */
 const STOP_PATIENCE_MS = 5_000;
 
 /** How one node of a cluster is run. Writes its configuration. */

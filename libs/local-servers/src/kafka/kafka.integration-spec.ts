@@ -4,7 +4,8 @@ import * as path from 'node:path';
 
 import { Kafka as Client, logLevel, type KafkaConfig } from 'kafkajs';
 
-import { type Kafka, type KafkaOptions, OtherCluster, startKafka } from '../index';
+import { defaultCacheDirectory, type Kafka, type KafkaOptions, OtherCluster, provideKafka, startKafka } from '../index';
+import { KafkaCluster } from './kafka-cluster';
 
 const TOPIC = 'flatline.test';
 
@@ -81,8 +82,12 @@ describe('a local Kafka', () => {
   });
 
   it('does not take the data of one cluster for those of another', async () => {
-    await start('other');
+    const dataDir = path.join(folder, 'other');
+    fs.mkdirSync(dataDir);
+    const runtime = await provideKafka(defaultCacheDirectory(), () => undefined);
+    await KafkaCluster.open(dataDir, { nodes: 1, security: 'none' }, runtime);
     await expect(start('other', { nodes: 3 })).rejects.toThrow(OtherCluster);
+    await expect(start('other', { security: 'sasl-tls' })).rejects.toThrow(OtherCluster);
   });
 
   it('goes on under another leader when a leader of three nodes is killed, and takes it back in', async () => {

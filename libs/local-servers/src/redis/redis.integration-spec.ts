@@ -1,10 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
 import { Redis as Client } from 'ioredis';
 
-import { MissingProgram, type Redis, ServerDidNotStart, startRedis } from '../index';
+import { type Redis, ServerDidNotStart, startRedis } from '../index';
 
 async function asked<T>(redis: Redis, question: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client(redis.url, { lazyConnect: true, retryStrategy: () => null });
@@ -13,6 +15,15 @@ async function asked<T>(redis: Redis, question: (client: Client) => Promise<T>):
     return await question(client);
   } finally {
     client.disconnect();
+  }
+}
+
+/** Of a process; '' when there is none, or only an entry that its parent has not read yet. */
+function argumentsOf(pid: number): string {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
   }
 }
 
@@ -67,15 +78,25 @@ describe('a local Redis', () => {
     await expect(second).rejects.toBeInstanceOf(ServerDidNotStart);
   });
 
-  it('says how to install what is missing', async () => {
-    const searched = process.env['PATH'];
-    process.env['PATH'] = dataDir;
+  it('outlives a starter that is killed, until the next start on its data', async () => {
+    const program = `
+      const { startRedis } = require(process.argv[1]);
+      startRedis({ dataDir: process.argv[2] }).then(({ server }) => console.log(server.pid));
+    `;
+    const library = path.resolve(__dirname, '../../../../dist/libs/local-servers/src/index.js');
+    const starter = spawn(process.execPath, ['-e', program, library, dataDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(starter.stdout, 'data')) as [Buffer];
+    starter.kill('SIGKILL');
+    await once(starter, 'exit');
+    const abandoned = Number(String(line));
+    expect(argumentsOf(abandoned)).toContain(dataDir);
     try {
-      const failed = startRedis({ dataDir });
-      await expect(failed).rejects.toBeInstanceOf(MissingProgram);
-      await expect(failed).rejects.toThrow(/no redis-server .*: apt-get install -y redis-server$/);
+      await start();
+      expect(argumentsOf(abandoned)).toBe('');
     } finally {
-      process.env['PATH'] = searched;
+      if (argumentsOf(abandoned) !== '') process.kill(abandoned, 'SIGKILL');
     }
   });
 });
