@@ -1,5 +1,6 @@
-# One image, all services; the command chooses which. The next lines are ordered so that a change of code alone does
-# not install anything again.
+# One image for every program of Flatline; the first argument says which: docker run flatline ingest
+# It runs as a user without rights, needs nothing writable but /tmp (and /data for `standalone`), and holds no secret.
+# The lines are ordered so that a change of code alone does not install anything again.
 FROM node:24-bookworm-slim AS build
 WORKDIR /flatline
 COPY package.json package-lock.json .npmrc ./
@@ -11,17 +12,17 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /flatline
 COPY package.json package-lock.json .npmrc ./
 # No embedded Postgres in the image: there DATABASE_URL names a real one.
-RUN npm ci --omit=dev --omit=optional && npm cache clean --force
+RUN npm ci --omit=dev --omit=optional
 
 FROM node:24-bookworm-slim
-ENV NODE_ENV=production HOST=0.0.0.0 FLATLINE_DATA_DIR=/data
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 FLATLINE_DATA_DIR=/data
 WORKDIR /flatline
-# The lock of the instance lies here even where Postgres is elsewhere.
+# The lock of `standalone` lies here even where Postgres is elsewhere.
 RUN mkdir /data && chown node:node /data
-VOLUME /data
 COPY --from=dependencies /flatline/node_modules ./node_modules
 COPY --from=build /flatline/dist ./dist
-COPY package.json LICENSE ./
+COPY package.json LICENSE tools/image/flatline.sh ./
 USER node
 EXPOSE 8080
-CMD ["node", "dist/apps/standalone/main.js"]
+ENTRYPOINT ["sh", "/flatline/flatline.sh"]
+CMD ["standalone"]

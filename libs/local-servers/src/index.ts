@@ -3,6 +3,7 @@ export { defaultCacheDirectory } from './cache-directory';
 export { type LocalServer } from './local-server';
 export { type ServerExit } from './server-process';
 export { type KafkaTuning } from './kafka/jvm';
+export { KAFKA_VERSION } from './kafka/kafka-jars';
 export { type SecurityKind } from './kafka/kafka-cluster';
 export { type KafkaSecurity, type KafkaSettings } from './kafka/server-properties';
 export { type Kafka, type KafkaOptions, provideKafka, startKafka } from './kafka/start-kafka';
