@@ -9,6 +9,11 @@ const services = [
     'apps/gateway/src/gateway-metrics',
     ({ GatewayMetrics }, metrics) => new GatewayMetrics(metrics, () => []),
   ],
+  [
+    'management API, deadline scheduler',
+    'libs/infrastructure/src/outbox-metrics',
+    ({ OutboxMetrics }, metrics) => new OutboxMetrics(metrics, () => Promise.resolve(0)),
+  ],
   ['ingest', 'apps/ingest/src/ingest-metrics', ({ IngestMetrics }, metrics) => new IngestMetrics(metrics)],
   [
     'deadline scheduler',

@@ -14,6 +14,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { foldDefinition, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
+import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardProgressStore } from './shard-progress-store';
 import { reportMisfits } from './misfits';
 import { merge } from './story';
@@ -27,6 +28,7 @@ export interface DefinitionBatchParts {
   readonly history: HistoryStore;
   readonly progress: ShardProgressStore;
   readonly rules: AbsenceRules;
+  readonly metrics: SchedulerMetrics;
   readonly partitions: number;
   readonly arm: (folded: readonly Folded[]) => void;
   readonly disarm: (heartbeatIds: readonly string[]) => void;
@@ -58,7 +60,7 @@ export class DefinitionBatchHandler implements PartitionHandler {
   }
 
   async handle(partition: number, records: readonly LogRecord[]): Promise<void> {
-    const { dataSource, clock, history, arm, disarm } = this.parts;
+    const { dataSource, clock, history, arm, disarm, metrics } = this.parts;
     const from = this.offsets.get(partition);
     const last = records.at(-1);
     if (!last) return;
@@ -75,6 +77,7 @@ export class DefinitionBatchHandler implements PartitionHandler {
     });
 
     this.offsets.set(partition, to);
+    metrics.noteFolded(folded);
     reportMisfits(folded, this.parts.logger);
     arm(folded);
     if (deleted.length > 0) disarm(deleted);

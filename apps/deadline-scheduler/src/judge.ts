@@ -74,6 +74,7 @@ export class Judge {
     const stillWaiting = new Set(waiting);
     arm(folded.filter((result) => !stillWaiting.has(result.heartbeatId)));
     metrics.deadlinesJudged.inc(folded.length);
+    metrics.noteFolded(folded);
     reportMisfits(folded, logger);
     return { waiting, wentDown };
   }

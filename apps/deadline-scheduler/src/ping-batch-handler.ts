@@ -117,6 +117,7 @@ export class PingBatchHandler implements PartitionHandler {
     this.shards.set(shard, { position: next, absences });
     metrics.pingsApplied.inc(batch.pings.length);
     metrics.deadLetters.inc(poison.length);
+    metrics.noteFolded(folded);
     this.reportMissing(shard, advance.missingRecords);
     reportMisfits(folded, logger);
     arm(folded);

@@ -1,10 +1,13 @@
 import type { Metrics } from '@flatline/service-kernel';
+import type { Folded } from './fold';
 
 /** What a deadline scheduler counts. */
 export class SchedulerMetrics {
   readonly pingsApplied;
   readonly deadlinesJudged;
   readonly deadLetters;
+  private readonly incidentsOpened;
+  private readonly incidentsResolved;
   readonly recordsMissing;
   readonly watermarkLag;
   readonly timersArmed;
@@ -26,6 +29,15 @@ export class SchedulerMetrics {
     this.deadlinesJudged = metrics.counter({
       name: 'flatline_deadlines_judged_total',
       help: 'Heartbeats looked at because a timer woke or a sweep found them.',
+    });
+    this.incidentsOpened = metrics.counter({
+      name: 'flatline_incidents_opened_total',
+      help: 'Incidents that opened, by reason.',
+      labels: ['reason'],
+    });
+    this.incidentsResolved = metrics.counter({
+      name: 'flatline_incidents_resolved_total',
+      help: 'Incidents that ended, by recovery or by a pause.',
     });
     this.deadLetters = metrics.counter({
       name: 'flatline_dead_letters_total',
@@ -58,5 +70,13 @@ export class SchedulerMetrics {
       name: 'flatline_timers_restored_total',
       help: 'Wake-ups armed anew from the database because the timers were lost all at once.',
     });
+  }
+
+  /** After the commit: what became of heartbeats. */
+  noteFolded(folded: readonly Folded[]): void {
+    for (const { story } of folded) {
+      for (const { incident } of story.starts) this.incidentsOpened.inc({ reason: incident.reason });
+      if (story.ends.length > 0) this.incidentsResolved.inc(story.ends.length);
+    }
   }
 }

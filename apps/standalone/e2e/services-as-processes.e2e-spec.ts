@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   ApiSession,
   createTestDatabase,
@@ -21,7 +23,6 @@ describe('the four services as processes', () => {
     const service = await startService(name, {
       DATABASE_URL: database.url,
       DEFAULT_ALERT_WEBHOOK_URL: receiver.url,
-      INGEST_LEASE_SECONDS: '2',
     });
     running.set(name, service);
     return service;
@@ -64,6 +65,15 @@ describe('the four services as processes', () => {
     await api.call('DELETE', `/heartbeats/${id}`);
   });
 
+  it.each(SERVICES)('count what the documents say that %s counts', async (name) => {
+    const documented = documentedMetrics(name);
+    expect(documented.length).toBeGreaterThan(0);
+    const text = await (await fetch(`${running.get(name)!.baseUrl}/metrics`)).text();
+    const served = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, metric]) => metric!);
+    expect(served.filter((metric) => metric.startsWith('flatline_')).sort()).toEqual([...documented].sort());
+    expect(served).toEqual(expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_heap_size_used_bytes']));
+  });
+
   it('log JSON that names the service, and nothing per ping', async () => {
     for (const [name, { process }] of running) {
       const lines = process.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -92,6 +102,7 @@ describe('the four services as processes', () => {
       for (const name of ['deadline-scheduler', 'ingest', 'notifier', 'management-api'] as const) {
         const count = outcomes.length;
         await eventually(() => expect(outcomes.length).toBeGreaterThan(count + 50));
+        expect(await running.get(name)!.stop({ withinMs: 10_000 })).toEqual(WELL);
         expect(await running.get(name)!.stop({ withinMs: 10_000 })).toEqual(WELL);
         await (await start(name)).ready();
       }
@@ -135,3 +146,16 @@ describe('the four services as processes', () => {
     expect(ends).toEqual(SERVICES.map(() => WELL));
   });
 });
+
+/** The metrics of a service in the table of docs/operations.md. */
+function documentedMetrics(name: ServiceName): string[] {
+  const page = readFileSync(join(__dirname, '../../../docs/operations.md'), 'utf8');
+  const asWritten = name === 'management-api' ? 'management API' : name.replace('-', ' ');
+  const table = /<!-- generated: metrics -->(.*?)<!-- end -->/s.exec(page)?.[1] ?? '';
+  return table
+    .split('\n')
+    .filter((line) => line.startsWith('| `flatline_'))
+    .map((line) => line.split('|').map((cell) => cell.trim()))
+    .filter((cells) => cells[4]!.split(', ').includes(asWritten))
+    .map((cells) => cells[1]!.replaceAll('`', ''));
+}

@@ -1,13 +1,14 @@
 import type { Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog } from '@flatline/event-log';
 import { TOPICS } from '@flatline/events';
-import { DatabaseSession, DefinitionNotices, requireSameLog } from '@flatline/persistence';
+import { DatabaseSession, DefinitionNotices, oldestOutboxSeconds, requireSameLog } from '@flatline/persistence';
 import { type Kernel, ShutdownSequence } from '@flatline/service-kernel';
 import { createTimers, TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
 import { databaseMissing, openDatabase } from './open-database';
 import { logServer, openEventLog } from './open-event-log';
 import { startRelay } from './outbox';
+import { OutboxMetrics } from './outbox-metrics';
 import { reach } from './server-away';
 
 /** What a process stands on, as providers that every module may inject. */
@@ -80,7 +81,8 @@ async function open(kernel: Kernel, databaseUrl: string, needs: InfrastructureNe
     shutdown.on('workers', 'outbox', () => relay.stop());
   }
 
-  // Last, because a probe cannot be taken back when a later step fails.
+  // Last, because neither a metric nor a probe can be taken back when a later step fails.
+  if (needs.outbox) new OutboxMetrics(kernel.metrics, () => oldestOutboxSeconds(dataSource));
   if (needs.readyWith.includes('database')) health.register('database', () => databaseMissing(dataSource));
   if (needs.readyWith.includes('event log')) health.register('event log', () => log.missing());
   return {

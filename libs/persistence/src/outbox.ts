@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { createHash } from 'node:crypto';
 
 /** One event on its way to the log. `key` is the heartbeat id: events of one key keep their order. */
@@ -39,4 +39,12 @@ export async function enqueue(manager: EntityManager, events: readonly OutboxEve
 
 function slotOf(key: string): number {
   return createHash('sha256').update(key).digest().readUInt8(31) % OUTBOX_SLOTS;
+}
+
+/** Age of the oldest event that waits to be published, in seconds by the clock of Postgres; 0 when none does. */
+export async function oldestOutboxSeconds(dataSource: DataSource): Promise<number> {
+  const [row] = await dataSource.query<{ seconds: number }[]>(
+    `SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 AS seconds FROM outbox ORDER BY seq LIMIT 1`,
+  );
+  return Math.max(0, row?.seconds ?? 0);
 }

@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { settledWithin } from '../settled-within';
 
+const COLLECT_WITHIN_MS = 1_000;
 const NAME = /^flatline_[a-z][a-z0-9_]*$/;
 
 /** Name, help and label names of a metric. Labels must have few values: never an id, a URL or a token. */
@@ -18,7 +20,10 @@ export class Metrics {
     return new Counter(this.options(spec));
   }
 
-  /** Something that is as it is now. `collect` is called whenever somebody reads the metrics. */
+  /**
+   * Something that is as it is now. `collect` is called whenever somebody reads the metrics; when it fails or takes
+   * longer than a second, everything else is answered without it.
+   */
   gauge<Label extends string = never>(
     spec: MetricSpec<Label> & { readonly collect?: (gauge: Gauge<Label>) => void | Promise<void> },
   ): Gauge<Label> {
@@ -27,7 +32,7 @@ export class Metrics {
       ...this.options(spec),
       ...(collect && {
         collect(this: Gauge<Label>) {
-          return collect(this);
+          return settledWithin(Promise.resolve(this).then(collect), COLLECT_WITHIN_MS);
         },
       }),
     });
