@@ -148,10 +148,12 @@ export class DeadlineScheduler {
     return new Map([...this.watermarks].map(([shard, watermark]) => [shard, (now - watermark) / 1000]));
   }
 
+  /** Says nothing of shards that others read: without any of its own this process stands by, and is ready to. */
   private notJudging(): string | null {
-    const lags = [...this.lagByShard().values()];
-    if (lags.length < this.parts.config.PING_PARTITIONS) return 'not every shard has a watermark yet';
-    const worst = Math.max(...lags);
+    const lags = this.lagByShard();
+    const unheard = [...this.owned].filter((shard) => !lags.has(shard));
+    if (unheard.length > 0) return `no pulse of an ingest has been read yet in shard ${unheard.join(', ')}`;
+    const worst = Math.max(0, ...lags.values());
     if (worst * 1000 <= READY_WITHIN_MS) return null;
     return `the watermark is ${Math.round(worst)} s behind; deadlines wait for it`;
   }

@@ -6,6 +6,8 @@ const DAYS_AHEAD = 3;
 const EVERY_MS = 3_600_000;
 /** Whatever asks for a lock on the history must not make pings wait. */
 const LOCK_TIMEOUT = '2s';
+/** Key of the advisory lock under which one scheduler at a time changes the partitions; any constant of our own will do. */
+const MAINTENANCE_LOCK = 7_310_516;
 const PARTITION_NAME = /^ping_(\d{4})(\d{2})(\d{2})$/;
 
 /**
@@ -60,6 +62,8 @@ export class PingPartitions {
     try {
       await this.dataSource.transaction(async (manager) => {
         await manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
+        // CREATE TABLE IF NOT EXISTS fails when two do it at the same time.
+        await manager.query('SELECT pg_advisory_xact_lock($1)', [MAINTENANCE_LOCK]);
         await manager.query(sql);
       });
     } catch (error) {
