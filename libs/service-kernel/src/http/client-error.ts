@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Problem, problemBody } from './problem';
 
@@ -21,8 +21,14 @@ const LINGER_MS = 1_000;
  * nothing can be said any more. Without it Node answers in plain text.
  */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || hasBegunToAnswer(socket)) {
+  const open = openAnswer(socket);
+  if (error.code === 'ECONNRESET' || !socket.writable || open?.headersSent) {
     socket.destroy();
+    return;
+  }
+  // What came behind a complete request is no reason to keep its answer back; the connection ends after that.
+  if (open?.req.complete) {
+    open.setHeader('connection', 'close');
     return;
   }
   const problem = PROBLEMS[error.code ?? ''] ?? MALFORMED;
@@ -38,8 +44,10 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** Two answers on one connection at once would be read as one broken answer. Node keeps the open one here. */
-function hasBegunToAnswer(socket: Socket): boolean {
-  const message = (socket as { _httpMessage?: { headersSent?: boolean } | null })._httpMessage;
-  return message?.headersSent === true;
+/**
+ * The answer that is under way, where Node keeps it. Two answers on one connection at once would be read as one broken
+ * answer.
+ */
+function openAnswer(socket: Socket): ServerResponse | null {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
 }
