@@ -206,7 +206,7 @@ describe('when a process is away', () => {
     expect(ingests[1]!.seen).toHaveLength(40);
   });
 
-  it('it gets its share again as soon as it is back', async () => {
+  it('gets its share again as soon as it is back', async () => {
     const [first, second] = ingests as [TestService, TestService];
     await first.kill();
     await send({ path: PING });
