@@ -20,7 +20,7 @@ import { isUpToDate } from './build.mjs';
 import { ensureInstalled } from './install.mjs';
 
 const tools = path.dirname(fileURLToPath(import.meta.url));
-const main = path.resolve(tools, '..', 'dist', 'apps', 'standalone', 'main.js');
+const mainOf = (app) => path.resolve(tools, '..', 'dist', 'apps', app, 'main.js');
 const parentCheckEveryMs = 500;
 
 const stop = new AbortController();
@@ -57,14 +57,16 @@ function buildInChild() {
   });
 }
 
-async function prepare() {
+async function prepare(main) {
   await ensureInstalled({ signal: stop.signal });
   if (stop.signal.aborted) return;
   if (!isUpToDate()) await buildInChild();
-  if (!existsSync(main)) throw new Error('dist/apps/standalone/main.js is missing although the build passed.');
+  if (!existsSync(main)) throw new Error(`${main} is missing although the build passed.`);
 }
 
-export async function launch() {
+/** @param {string} app folder below apps/ whose main.js is run, in this process */
+export async function launch(app) {
+  const main = mainOf(app);
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('SIGHUP', () => process.kill(process.pid, 'SIGTERM'));
@@ -72,7 +74,7 @@ export async function launch() {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   watchParent();
   try {
-    await prepare();
+    await prepare(main);
   } catch (error) {
     if (!stop.signal.aborted) {
       console.error(error.message);

@@ -1,5 +1,7 @@
 /**
- * `npm start`: installs what is missing, builds what changed, runs the standalone server. Plain Node.
+ * `npm start` and `npm run cluster`: installs what is missing, builds what changed, runs an application. Plain Node.
+ *
+ * Usage: node tools/start.mjs [standalone | cluster]     default: standalone
  *
  * Exit code: that of the server; 1 when Node is too old, the install or the build failed (one sentence says which);
  * 0 when stopped by a signal before the server ran.
@@ -14,6 +16,6 @@ if (running[0] < needed[0] || (running[0] === needed[0] && running[1] < needed[1
   process.exitCode = 1;
 } else {
   import('./launch.mjs').then(function (module) {
-    return module.launch();
+    return module.launch(process.argv[2] || 'standalone');
   });
 }

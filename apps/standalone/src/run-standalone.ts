@@ -7,9 +7,9 @@ import {
   settledWithin,
   SHUTDOWN_DEADLINE_MS,
   stopOnSignals,
+  welcomeText,
 } from '@flatline/service-kernel';
 import { startStandalone } from './start-standalone';
-import { welcomeText } from './welcome-text';
 import { letYoungGenerationGrow } from './young-generation';
 
 /** A signal during the start waits this long for the start to come to an end, so that everything started is stopped. */

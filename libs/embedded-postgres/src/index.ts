@@ -1,5 +1,6 @@
 export * from './errors';
 export { type DataDirectoryLock, lockDataDirectory } from './data-directory-lock';
+export { claimEventLog, type EventLogPlace, OtherEventLog } from './event-log-claim';
 export { readOrCreatePrivateFile } from './private-file';
 export { type PostgresSettings } from './settings';
 export {
@@ -8,3 +9,4 @@ export {
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
 } from './start-embedded-postgres';
+export { tokenKeysOf } from './token-key-file';

@@ -1,5 +1,6 @@
 export * from './errors';
 export { defaultCacheDirectory } from './cache-directory';
+export { findFreePorts } from './free-ports';
 export { type LocalServer } from './local-server';
 export { type ServerExit } from './server-process';
 export { KAFKA_VERSION } from './kafka/kafka-jars';

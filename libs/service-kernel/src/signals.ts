@@ -11,12 +11,15 @@ const IMPATIENT_AFTER_MS = 2_000;
 /**
  * Stops the process in order on SIGTERM or SIGINT and ends it: exit code 0, or 1 when something did not stop well. A
  * second SIGINT, some seconds after the first, ends it at once; a second SIGTERM changes nothing.
+ *
+ * @param deadlineMs for all stages together
  */
 export function stopOnSignals(
   shutdown: ShutdownSequence,
   logger: Logger,
   clock: Clock,
   exit: (code: number) => void = (code) => process.exit(code),
+  deadlineMs: number = SHUTDOWN_DEADLINE_MS,
 ): void {
   let firstAt: number | null = null;
   const stop = (signal: NodeJS.Signals) => {
@@ -27,7 +30,7 @@ export function stopOnSignals(
     }
     firstAt = now;
     logger.info({ signal }, 'stopping');
-    void shutdown.run(SHUTDOWN_DEADLINE_MS).then((well) => {
+    void shutdown.run(deadlineMs).then((well) => {
       logger.info('stopped');
       exit(well ? 0 : 1);
     });

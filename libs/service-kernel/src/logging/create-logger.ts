@@ -34,7 +34,7 @@ export function createLogger(
   options: LoggerOptions = {},
 ): Logger {
   const scrub = createScrubber(secretsOf(config));
-  const pretty = config.LOG_FORMAT === 'pretty' || (config.LOG_FORMAT === 'auto' && process.stdout.isTTY === true);
+  const pretty = isPretty(config);
   return pino(
     {
       level: config.LOG_LEVEL,
@@ -44,6 +44,11 @@ export function createLogger(
     },
     options.destination ?? pino.destination({ dest: 1, sync: true }),
   );
+}
+
+/** Whether people read the log of this process as it is written. */
+export function isPretty({ LOG_FORMAT }: Pick<FlatlineConfig, 'LOG_FORMAT'>): boolean {
+  return LOG_FORMAT === 'pretty' || (LOG_FORMAT === 'auto' && process.stdout.isTTY === true);
 }
 
 /** A logger that says nothing, for tests and tools. */

@@ -1,7 +1,17 @@
-import type { StartedStandalone } from './start-standalone';
+import type { FlatlineConfig } from './config/environment';
+
+/** What is worth telling the person who started Flatline on this machine. */
+export interface StartedFlatline {
+  readonly baseUrl: string;
+  /** The first key, when it was made by this start; it is never shown again. */
+  readonly newApiKey: string | null;
+  readonly dataDir: string;
+  readonly usesEmbeddedPostgres: boolean;
+  readonly config: FlatlineConfig;
+}
 
 /** What the person who started Flatline reads: where it is, how to use it in two commands, where alerts go. */
-export function welcomeText({ baseUrl, newApiKey, dataDir, usesEmbeddedPostgres, config }: StartedStandalone): string {
+export function welcomeText({ baseUrl, newApiKey, dataDir, usesEmbeddedPostgres, config }: StartedFlatline): string {
   const key = newApiKey ?? '$FLATLINE_API_KEY';
   const api = `${baseUrl}/v1`;
   return [
@@ -37,7 +47,7 @@ function keyHint(isGiven: boolean): string {
     : 'shown at the first start (lost it? set FLATLINE_BOOTSTRAP_API_KEY)';
 }
 
-function alertHint(config: StartedStandalone['config']): string {
+function alertHint(config: FlatlineConfig): string {
   const ways = [
     ...(config.DEFAULT_ALERT_EMAIL && config.SMTP_URL ? ['e-mail'] : []),
     ...(config.DEFAULT_ALERT_WEBHOOK_URL ? ['webhook'] : []),

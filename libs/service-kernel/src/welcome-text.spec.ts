@@ -1,4 +1,4 @@
-import { loadConfig } from '@flatline/service-kernel';
+import { loadConfig } from './config/load-config';
 import { welcomeText } from './welcome-text';
 
 const started = (env: NodeJS.ProcessEnv = {}) => ({

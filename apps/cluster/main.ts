@@ -1,0 +1,3 @@
+import { runCluster } from './src';
+
+void runCluster(process.env);
