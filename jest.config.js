@@ -46,11 +46,26 @@ const withServers = (testTimeoutMs) => ({
   globalTeardown: '<rootDir>/tools/jest/global-teardown.js',
 });
 
+/** The black-box suites that hold for every way to run the product; and what is about a cluster. */
+const clusterSuites = ['tickstem-*', 'hostile-*', 'openapi', 'tenants', 'alert-by-*'];
+
+/** The same end-to-end suites, run against a cluster of processes, and the cluster's own. */
+const againstCluster = {
+  testMatch: [`**/apps/standalone/e2e/{${clusterSuites.join(',')}}.e2e-spec.ts`, '**/apps/cluster/e2e/*.e2e-spec.ts'],
+  globals: { testTimeoutMs: 180_000, flatlineDeployment: 'cluster' },
+  globalSetup: '<rootDir>/tools/jest/cluster-setup.js',
+  globalTeardown: '<rootDir>/tools/jest/cluster-teardown.js',
+};
+
 module.exports = {
   projects: [
     project('unit', 'spec'),
     project('integration', 'integration-spec', withServers(60_000)),
     project('contract', 'contract-spec', withServers(60_000)),
-    project('e2e', 'e2e-spec', withServers(120_000)),
+    project('e2e', 'e2e-spec', {
+      ...withServers(120_000),
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/apps/cluster/'],
+    }),
+    project('e2e-cluster', 'e2e-spec', { ...withServers(180_000), ...againstCluster }),
   ],
 };

@@ -1,7 +1,8 @@
 /**
  * `npm test`: every check of the workspace. Installs first what is missing.
  *
- * Usage: node tools/test.mjs [check ...]     checks: format lint typecheck unit integration contract e2e (default: all)
+ * Usage: node tools/test.mjs [check ...]     checks: format lint typecheck unit integration contract e2e e2e-cluster
+ *        (default: all)
  * Out:   each check's own output, a table, and as the very last line `N passed, N failed` or `N passed, N failed, N skipped`
  * Exit code: 0 when nothing failed and at least one test ran, 1 otherwise, 130/143 when interrupted
  *
@@ -50,6 +51,7 @@ const stages = [
   [jest('integration', 7 * minute, '--maxWorkers=2')],
   [jest('contract', 6 * minute, '--maxWorkers=2')],
   [jest('e2e', 9 * minute, '--runInBand')],
+  [jest('e2e-cluster', 6 * minute, '--runInBand')],
 ];
 
 const running = new Set();

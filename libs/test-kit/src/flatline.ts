@@ -1,10 +1,10 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 import { eventually } from './eventually';
 import { freePort } from './free-port';
-import { isRunning, killTree } from './process-tree';
+import { killTree, processesOn } from './process-tree';
 import { reapWithUs } from './reaper';
 import type { Reaper } from './reaper';
 import { startTestProcess } from './test-process';
@@ -13,10 +13,15 @@ import type { TestProcess } from './test-process';
 /** The key of the instance administrator wherever a test does not say otherwise. */
 export const ADMIN_KEY = 'e2e-admin-key-of-the-tests';
 
-/** The server that `npm start` runs, as the build left it. */
-const MAIN = resolve(__dirname, '../../../dist/apps/standalone/main.js');
+/** What `npm start` and `npm run cluster` run, as the build left it. */
+type Product = 'standalone' | 'cluster';
 
-/** Of the Postgres of each data directory: it outlives a Flatline that is killed, and must not outlive the tests. */
+/** The build, whether this file is read from the sources (tests) or is part of it (Jest's global set-up). */
+const base = resolve(__dirname, '../../..');
+const dist = basename(base) === 'dist' ? base : join(base, 'dist');
+const mainOf = (product: Product): string => join(dist, 'apps', product, 'main.js');
+
+/** Of the servers on each data directory: they outlive a Flatline that is killed, and must not outlive the tests. */
 const reapers = new Map<string, Reaper>();
 
 export interface FlatlineOptions {
@@ -30,12 +35,13 @@ export interface FlatlineOptions {
   user?: { uid: number; gid: number };
 }
 
-/** A Flatline with everything in it, as a user starts it: one process, its own Postgres, one port on loopback. */
+/** A Flatline with everything in it, as a user starts it: one command, servers of its own, one port on loopback. */
 export interface Flatline {
   /** `http://127.0.0.1:<port>` */
   readonly baseUrl: string;
   readonly port: number;
   readonly dataDir: string;
+  /** What the user started. */
   readonly process: TestProcess;
   /** Of the embedded Postgres, as its own file says; null when there is none. */
   readonly postgresPid: number | null;
@@ -43,7 +49,7 @@ export interface Flatline {
   ready(options?: { withinMs?: number }): Promise<number>;
   /** SIGTERM and the end, which says how. */
   stop(options?: { withinMs?: number }): ReturnType<TestProcess['stop']>;
-  /** kill -9 of the process alone; its Postgres is left behind. Resolves when it is gone. */
+  /** kill -9 of the process alone; what it started is left behind. Resolves when it is gone. */
   kill(): Promise<void>;
   /** kill -9 of the process and of everything it started. Resolves when it is gone. */
   killTree(): Promise<void>;
@@ -56,23 +62,34 @@ export function createDataDir(): string {
   return join(folder, 'data');
 }
 
-/** Removes a data directory. A Postgres that was left behind on it is killed first. */
+/** Removes a data directory. What was left running on it is killed first. */
 export function removeDataDir(dataDir: string): void {
-  const pid = postgresPidOf(dataDir);
-  if (pid !== null && isRunning(pid)) killTree(pid);
+  killTree(...processesOn(dataDir), postgresPidOf(dataDir));
   reapers.get(dataDir)?.release();
   reapers.delete(dataDir);
   rmSync(resolve(dataDir, '..'), { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
 
 /** Starts the product and does not wait. Neither it nor its Postgres outlives the test process. */
-export async function startFlatline(options: FlatlineOptions = {}): Promise<Flatline> {
+export function startFlatline(options: FlatlineOptions = {}): Promise<Flatline> {
+  return startProduct('standalone', options);
+}
+
+/**
+ * Starts the product as a cluster of processes, with a Kafka, a Redis and a Postgres of its own unless `env` names
+ * others, and does not wait. None of it outlives the test process. The very first start on a machine fetches Kafka.
+ */
+export function startCluster(options: FlatlineOptions = {}): Promise<Flatline> {
+  return startProduct('cluster', options);
+}
+
+async function startProduct(product: Product, options: FlatlineOptions): Promise<Flatline> {
   const dataDir = options.dataDir ?? createDataDir();
   const port = options.port ?? (await freePort());
   const baseUrl = `http://127.0.0.1:${port}`;
   const startedAt = performance.now();
   const child = startTestProcess({
-    args: [MAIN],
+    args: [mainOf(product)],
     env: {
       PORT: String(port),
       FLATLINE_DATA_DIR: dataDir,
@@ -96,7 +113,7 @@ export async function startFlatline(options: FlatlineOptions = {}): Promise<Flat
       const tookMs = performance.now() - startedAt;
       const pid = postgresPidOf(dataDir);
       reapers.get(dataDir)?.release();
-      if (pid !== null) reapers.set(dataDir, reapWithUs(pid));
+      reapers.set(dataDir, reapWithUs([...processesOn(dataDir), ...(pid === null ? [] : [pid])]));
       return tookMs;
     },
     stop: ({ withinMs = 15_000 } = {}) => child.stop('SIGTERM', { withinMs }),
@@ -104,7 +121,7 @@ export async function startFlatline(options: FlatlineOptions = {}): Promise<Flat
       await child.stop('SIGKILL');
     },
     killTree: async () => {
-      killTree(child.pid, postgresPidOf(dataDir));
+      killTree(child.pid, postgresPidOf(dataDir), ...processesOn(dataDir));
       await child.end();
     },
   };
@@ -128,27 +145,4 @@ function readOrEmpty(file: string): string {
   } catch {
     return '';
   }
-}
-
-/**
- * For the top of a test file: one Flatline for its tests, stopped and its data removed after them. Read the fields
- * inside hooks and tests only. The environment may be made in a function when it needs servers that a hook starts.
- */
-export function useFlatline(env: Record<string, string> | (() => Record<string, string>) = {}): Flatline {
-  let running: Flatline | undefined;
-  beforeAll(async () => {
-    running = await startFlatline({ env: typeof env === 'function' ? env() : env });
-    await running.ready();
-  }, 60_000);
-  afterAll(async () => {
-    if (!running) return;
-    await running.stop().catch(() => running?.killTree());
-    removeDataDir(running.dataDir);
-  }, 30_000);
-  return new Proxy({} as Flatline, {
-    get: (_target, field: keyof Flatline) => {
-      if (!running) throw new Error('Flatline runs only inside hooks and tests');
-      return running[field];
-    },
-  });
 }

@@ -12,4 +12,5 @@ export * from './test-postgres';
 export * from './test-process';
 export * from './test-servers';
 export * from './test-smtp';
+export * from './use-flatline';
 export * from './webhook-receiver';

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Whether a process of this id runs. One that has ended and was not yet waited for does not. */
 export function isRunning(pid: number): boolean {
@@ -64,4 +64,26 @@ export function freezeTree(root: number): number[] {
   const frozen = withDescendants([root]);
   for (const pid of frozen) process.kill(pid, 'SIGSTOP');
   return frozen;
+}
+
+/**
+ * Every process of a Flatline on this data directory, whoever started it: those that work in it, that have a file of it
+ * as an argument, or that were told of it by FLATLINE_DATA_DIR. Linux only; elsewhere nobody is found.
+ */
+export function processesOn(dataDir: string): number[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return (
+          readlinkSync(`/proc/${pid}/cwd`).startsWith(`${dataDir}/`) ||
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`${dataDir}/`) ||
+          readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`FLATLINE_DATA_DIR=${dataDir}`)
+        );
+      } catch {
+        return false; // gone in the meantime
+      }
+    })
+    .map(Number);
 }
