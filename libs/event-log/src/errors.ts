@@ -18,6 +18,20 @@ export class AppendRejected extends Error {
   }
 }
 
+/** One record can never be stored, however often it is tried. Nothing of the append was; without it, the others can be. */
+export class RecordTooLarge extends AppendRejected {
+  override name = 'RecordTooLarge';
+
+  constructor(
+    /** Of the first such record in the append. */
+    readonly index: number,
+    bytes: number,
+    limitBytes: number,
+  ) {
+    super(`record ${index} of an append has ${bytes} bytes, the event log takes ${limitBytes}`);
+  }
+}
+
 /**
  * Nobody knows whether the append is or will be stored, until a later append of the same producer to the partition
  * succeeds.

@@ -1,5 +1,6 @@
-import { createTestDatabase } from '@flatline/test-kit';
+import { createTestDatabase, startTestKafka } from '@flatline/test-kit';
 import { describeEventLog } from './event-log.contract-suite';
+import { openKafkaEventLog } from './kafka/kafka-event-log';
 import { openPostgresEventLog } from './postgres/postgres-event-log';
 
 jest.setTimeout(60_000);
@@ -9,4 +10,9 @@ const quiet = { info: () => undefined, warn: () => undefined, error: () => undef
 describeEventLog('postgres', async () => {
   const database = await createTestDatabase('eventlog');
   return { open: () => openPostgresEventLog({ url: database.url, logger: quiet }), stop: () => database.drop() };
+});
+
+describeEventLog('kafka with kafkajs', async () => {
+  const { brokers, stop } = await startTestKafka();
+  return { open: () => openKafkaEventLog({ brokers, replicationFactor: 1, logger: quiet }), stop };
 });

@@ -1,56 +1,8 @@
 import { eventually } from '@flatline/test-kit';
-import { ConcurrentAppend, PositionMoved, PositionOutOfRange, TopicMismatch, UnknownTopic } from './errors';
-import type { EventLog, LogRecord, OutgoingRecord, PartitionHandler } from './event-log';
-
-/** What an adapter brings to be put through the suite. */
-export interface EventLogHarness {
-  /** Another instance on the same log, as another process would have it. The suite closes it. */
-  open(): Promise<EventLog>;
-  stop(): Promise<void>;
-}
-
-const record = (partition: number, text: string, headers?: Record<string, string>): OutgoingRecord => ({
-  partition,
-  key: `key-${text}`,
-  value: Buffer.from(text),
-  headers,
-});
-
-const texts = (records: readonly LogRecord[]): string[] => records.map(({ value }) => value.toString());
-
-/** Keeps positions as a service would keep them in its database, and everything it was handed. */
-class RecordingHandler implements PartitionHandler {
-  readonly seen: LogRecord[] = [];
-  readonly batches: number[] = [];
-  readonly revokedPartitions: number[] = [];
-  readonly outOfRangeErrors: PositionOutOfRange[] = [];
-  readonly running = new Set<number>();
-
-  constructor(readonly positions = new Map<number, number>()) {}
-
-  async position(partition: number): Promise<number> {
-    return this.positions.get(partition) ?? 0;
-  }
-
-  async handle(partition: number, records: readonly LogRecord[]): Promise<void> {
-    if (records[0]?.offset !== (this.positions.get(partition) ?? 0)) throw new PositionMoved();
-    this.batches.push(records.length);
-    this.seen.push(...records);
-    this.positions.set(partition, (records.at(-1) as LogRecord).offset + 1);
-  }
-
-  async revoked(partition: number): Promise<void> {
-    this.revokedPartitions.push(partition);
-  }
-
-  outOfRange(_partition: number, error: PositionOutOfRange): void {
-    this.outOfRangeErrors.push(error);
-  }
-
-  of(partition: number): LogRecord[] {
-    return this.seen.filter((seen) => seen.partition === partition);
-  }
-}
+import { ConcurrentAppend, PositionMoved, ProducerFenced, RecordTooLarge, TopicMismatch, UnknownTopic } from './errors';
+import type { EventLog, LogRecord, PartitionHandler } from './event-log';
+import { record, RecordingHandler, texts } from './test-handler';
+import type { EventLogHarness } from './test-handler';
 
 /** The promises of the port. Every adapter keeps all of them; what only one of them can break is tested beside it. */
 export function describeEventLog(adapter: string, start: () => Promise<EventLogHarness>): void {
@@ -148,6 +100,35 @@ export function describeEventLog(adapter: string, start: () => Promise<EventLogH
         await running;
         await producer.append(topic, [record(0, 'c')]);
         await expect(log.bounds(topic, 0)).resolves.toEqual({ start: 0, end: 2 });
+      });
+
+      it('takes a million bytes at once, refuses a record above that, and names it', async () => {
+        const producer = await log.producer();
+        const sized = (size: number) => ({ partition: 1, key: 'k', value: Buffer.alloc(size) });
+        const refusal = await producer.append(topic, [sized(1), sized(1_000_000)]).catch((error: unknown) => error);
+        expect(refusal).toBeInstanceOf(RecordTooLarge);
+        expect(refusal).toMatchObject({ index: 1 });
+        await expect(log.bounds(topic, 1)).resolves.toEqual({ start: 0, end: 0 });
+        // More than a Kafka message may have, in records that are fine one by one.
+        await producer.append(topic, [sized(999_999), ...Array.from({ length: 300 }, () => sized(10_000))]);
+        await expect(log.bounds(topic, 1)).resolves.toEqual({ start: 0, end: 301 });
+      });
+
+      it('gives an exclusive identity to whoever opens it last, with a higher epoch, and the earlier one hears of it', async () => {
+        const other = await open();
+        const first = await log.producer({ exclusiveId: `${topic}-ingest` });
+        await first.append(topic, [record(0, 'a')]);
+        const second = await other.producer({ exclusiveId: `${topic}-ingest` });
+        const stranger = await log.producer({ exclusiveId: `${topic}-other` });
+        expect(first.epoch).toBeGreaterThanOrEqual(1);
+        expect(second.epoch).toBeGreaterThan(first.epoch);
+        await eventually(async () => {
+          await expect(first.append(topic, [record(0, 'late')])).rejects.toThrow(ProducerFenced);
+        });
+        await second.append(topic, [record(0, 'b')]);
+        await stranger.append(topic, [record(0, 'c')]);
+        await expect(first.append(topic, [record(0, 'late')])).rejects.toThrow(ProducerFenced);
+        expect((await log.producer()).epoch).toBe(1);
       });
 
       it('shows a reader no hole that is filled later, whoever appends at the same time', async () => {

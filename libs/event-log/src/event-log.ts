@@ -5,7 +5,11 @@ export interface LogTopicSpec {
   readonly name: string;
   /** 1 .. 1024; records name their partition, 0-based. */
   readonly partitions: number;
-  /** Least time a record is kept after it was appended, in ms. Records no consumer group has passed are kept longer. */
+  /**
+   * Least time a record is kept after it was appended, in ms; -1 keeps for ever. On Postgres records that a group has not
+   * passed are kept longer. On Kafka they are not: a group that stays behind for this long loses records, and its
+   * partitions stand still (see `PartitionHandler.outOfRange`) instead of leaving them out unseen.
+   */
   readonly retentionMs: number;
 }
 
@@ -13,7 +17,7 @@ export interface OutgoingRecord {
   /** Chosen by the caller (`shardOf` of the domain library), so that no client's default partitioner matters. */
   readonly partition: number;
   readonly key: string;
-  /** Kept byte-exact. */
+  /** Kept byte-exact. Key, value and headers have at most 1,000,000 bytes together. */
   readonly value: Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -26,7 +30,10 @@ export interface LogRecord {
   readonly key: string;
   readonly value: Buffer;
   readonly headers: Readonly<Record<string, string>>;
-  /** The log's own clock at the append, epoch ms; never smaller than that of the record before it. */
+  /**
+   * The log's own clock at the append, epoch ms. Not smaller than that of the record before it, unless the clock of a
+   * Kafka broker was set back or another broker with another clock took over.
+   */
   readonly appendedAt: number;
 }
 
@@ -40,7 +47,7 @@ export interface LogBounds {
 /**
  * Durable, partitioned, ordered log of records. The only way services tell one another that something happened.
  *
- * One instance per process; it may hold any number of producers and subscriptions. Adapters: `postgres/`.
+ * One instance per process; it may hold any number of producers and subscriptions. Adapters: `postgres/`, `kafka/`.
  * Every adapter passes the one suite in `event-log.contract-suite.ts`.
  */
 export interface EventLog {
@@ -60,9 +67,10 @@ export interface EventLog {
   bounds(topic: string, partition: number): Promise<LogBounds>;
 
   /**
-   * Opens a producer. With `exclusiveId` it fences every producer that was opened earlier under the same id, in any
-   * process, for ever: their appends reject with ProducerFenced and store nothing. Without, it has an identity of its
-   * own that nobody else can fence.
+   * Opens a producer. With `exclusiveId` it takes over from every producer that was opened earlier under the same id, in
+   * any process, for ever: it has a higher epoch, and their appends reject with ProducerFenced and store nothing. On
+   * Postgres that holds at once; on Kafka an earlier one that still appends hears of it within about two seconds, and
+   * what it stores until then is told by its lower epoch. Without, it has an identity of its own that nobody can fence.
    */
   producer(options?: { exclusiveId?: string }): Promise<LogProducer>;
 
@@ -86,8 +94,9 @@ export interface AppendReceipt {
 
 export interface LogProducer {
   /**
-   * How often this exclusive identity has been opened, this time included (>= 1). Constant for the producer's life. Put
-   * it into records when a reader must know which of two producers is the later one. Always 1 without `exclusiveId`.
+   * Higher than that of every producer opened earlier under the same exclusive id (>= 1), and constant for the producer's
+   * life. Put it into records when a reader must know which of two producers is the later one. Always 1 without
+   * `exclusiveId`.
    */
   readonly epoch: number;
 
@@ -100,9 +109,12 @@ export interface LogProducer {
    * ConcurrentAppend and stores nothing. Ends within the log's append time limit (4 s unset), whatever the server does;
    * after that the connection is destroyed, so nothing of it can be on its way any more.
    *
+   * @throws RecordTooLarge (an AppendRejected) one of the records can never be stored; nothing of the append was
    * @throws AppendRejected definitely not stored; a retry is safe
    * @throws AppendUnresolved perhaps stored, perhaps still going to be. It is settled, one way or the other, once a
-   *   later append of this producer to the partition has succeeded. A retry may store the records twice.
+   *   later append of this producer to the partition has succeeded. A retry may store the records twice. On Kafka one
+   *   case remains: a broker that had received the append before it hung, and then handles it later than the append
+   *   that came after. Only records that were never acknowledged can turn up late that way.
    * @throws ProducerFenced a later producer has this exclusive id; nothing was stored, nor ever will be
    * @throws UnknownTopic also for a partition the topic has not; nothing was stored
    * @throws RangeError for no records at all
@@ -142,7 +154,11 @@ export interface PartitionHandler {
    */
   handle(partition: number, records: readonly LogRecord[]): Promise<void>;
 
-  /** The partition is another member's now, or nobody's. No call is running and none follows until it is assigned anew. */
+  /**
+   * The partition is another member's now, or nobody's. No call is running and none follows until it is assigned anew.
+   * Another member may have begun before the last call here ended: positions in the handler's own transactions make
+   * that harmless.
+   */
   revoked?(partition: number): Promise<void>;
 
   /**

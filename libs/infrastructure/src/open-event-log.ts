@@ -1,12 +1,46 @@
-import { type EventLog, openPostgresEventLog } from '@flatline/event-log';
-import type { Kernel } from '@flatline/service-kernel';
+import { readFileSync } from 'node:fs';
+import { type EventLog, type KafkaEventLogOptions, openKafkaEventLog, openPostgresEventLog } from '@flatline/event-log';
+import { ConfigError, endBecause, type FlatlineConfig, type Kernel, requireVariable } from '@flatline/service-kernel';
 
-/** Connects to the event log that the configuration names. The one place that chooses between its adapters. */
-export function openEventLog({ logger, clock }: Kernel, databaseUrl: string): Promise<EventLog> {
-  return openPostgresEventLog({ url: databaseUrl, logger, monotonic: () => clock.monotonic() });
+/**
+ * Connects to the event log that the configuration names. The one place that chooses between its adapters.
+ * @throws ConfigError when a variable that the others call for is missing, or a file cannot be read
+ */
+export function openEventLog(kernel: Kernel, databaseUrl: string): Promise<EventLog> {
+  const { config, logger, clock } = kernel;
+  const monotonic = (): number => clock.monotonic();
+  if (!config.KAFKA_BROKERS) return openPostgresEventLog({ url: databaseUrl, logger, monotonic });
+  return openKafkaEventLog({
+    brokers: config.KAFKA_BROKERS,
+    tls: config.KAFKA_TLS ? { ca: authority(config) } : undefined,
+    sasl: login(config),
+    replicationFactor: config.KAFKA_REPLICATION_FACTOR,
+    logger,
+    monotonic,
+    onFatal: (error) => endBecause(kernel, error.message),
+  });
 }
 
 /** The server behind the log, as sentences name it. */
 export function logServer({ config }: Pick<Kernel, 'config'>): string {
   return config.KAFKA_BROKERS ? 'Kafka' : 'Postgres';
+}
+
+function authority({ KAFKA_TLS_CA_FILE: file }: FlatlineConfig): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new ConfigError([{ variable: 'KAFKA_TLS_CA_FILE', message: 'names a file that cannot be read' }]);
+  }
+}
+
+function login(config: FlatlineConfig): KafkaEventLogOptions['sasl'] {
+  const mechanism = config.KAFKA_SASL_MECHANISM;
+  if (!mechanism) return undefined;
+  return {
+    mechanism,
+    username: requireVariable(config, 'KAFKA_SASL_USERNAME'),
+    password: requireVariable(config, 'KAFKA_SASL_PASSWORD'),
+  };
 }

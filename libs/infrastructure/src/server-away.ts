@@ -1,4 +1,4 @@
-import { TopicMismatch } from '@flatline/event-log';
+import { LoginRefused, TopicMismatch } from '@flatline/event-log';
 import { InstallationMismatch, sqlStateOf } from '@flatline/persistence';
 import { ConfigError } from '@flatline/service-kernel';
 
@@ -33,6 +33,7 @@ export function isMistake(error: unknown): boolean {
     error instanceof ConfigError ||
     error instanceof InstallationMismatch ||
     error instanceof TopicMismatch ||
+    error instanceof LoginRefused ||
     error instanceof UnusableServer ||
     sqlStateOf(error)?.startsWith(INVALID_AUTHORIZATION) === true
   );

@@ -167,6 +167,8 @@ export const FETCH_BYTES = { perPartition: 1_048_576, inAll: 8 * 1_048_576 } as 
 export const KafkaErrorCode = {
   OFFSET_OUT_OF_RANGE: 1,
   UNKNOWN_TOPIC_OR_PARTITION: 3,
+  LEADER_NOT_AVAILABLE: 5,
+  NOT_LEADER_OR_FOLLOWER: 6,
   MESSAGE_TOO_LARGE: 10,
   INVALID_TOPIC: 17,
   RECORD_LIST_TOO_LARGE: 18,
@@ -174,6 +176,7 @@ export const KafkaErrorCode = {
   TOPIC_AUTHORIZATION_FAILED: 29,
   CLUSTER_AUTHORIZATION_FAILED: 31,
   TOPIC_ALREADY_EXISTS: 36,
+  INVALID_RECORD: 87,
 } as const;
 
 /** A broker answered with an error. */

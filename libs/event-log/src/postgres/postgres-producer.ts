@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AppendRejected, AppendUnresolved, ConcurrentAppend, LogClosed, ProducerFenced, UnknownTopic } from '../errors';
 import type { AppendReceipt, LogProducer, LogWriter, OutgoingRecord } from '../event-log';
 import { Connection, ConnectionLost, sqlState } from './connection';
+import { refuseTooLarge } from '../record-size';
 import { packAppend } from './record-codec';
 import type { Topic, TopicCatalog } from './topic-catalog';
 
@@ -93,6 +94,7 @@ export class PostgresProducer implements LogProducer {
     if (this.closed) throw new LogClosed();
     if (this.fenced) throw this.fenced;
     if (records.length === 0) throw new RangeError('an append needs at least one record');
+    refuseTooLarge(records);
     const running = this.appendNow(topicName, records);
     this.running = running;
     try {

@@ -1,0 +1,15 @@
+import type { KafkaClient, KafkaClientOptions } from './kafka-client';
+
+/** The client libraries there are, by the names of KAFKA_CLIENT. Loaded when chosen, so that nobody pays for the other. */
+const CLIENTS = {
+  kafkajs: async (options: KafkaClientOptions): Promise<KafkaClient> => {
+    const { KafkaJsClient } = await import('./kafkajs/kafkajs-client');
+    return new KafkaJsClient(options);
+  },
+};
+
+export type KafkaClientName = keyof typeof CLIENTS;
+
+export function createKafkaClient(name: KafkaClientName, options: KafkaClientOptions): Promise<KafkaClient> {
+  return CLIENTS[name](options);
+}
