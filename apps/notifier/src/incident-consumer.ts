@@ -1,6 +1,6 @@
 import type { ChannelRegistry } from '@flatline/channels';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
-import { INCIDENTS_TOPIC } from '@flatline/events';
+import { INCIDENTS_TOPIC, NOTIFIER_GROUP } from '@flatline/events';
 import { bury, moveOffset, nextOffset, type PoisonRecord, refusedDataState } from '@flatline/persistence';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
@@ -24,9 +24,6 @@ export interface IncidentConsumerParts {
   /** After the commit, never before: these are due. */
   readonly planned: (notifications: readonly PlannedNotification[]) => void;
 }
-
-/** The consumer group; known by this name for ever. */
-export const NOTIFIER_GROUP = 'notifier';
 
 interface Plan {
   readonly planned: PlannedNotification[];

@@ -1,6 +1,6 @@
 import { createChannelRegistry, type ChannelRegistry } from '@flatline/channels';
 import type { EventLog, LogSubscription } from '@flatline/event-log';
-import { INCIDENTS_TOPIC } from '@flatline/events';
+import { INCIDENTS_TOPIC, NOTIFIER_GROUP } from '@flatline/events';
 import type { DatabaseSession } from '@flatline/persistence';
 import { type Kernel, publicBaseUrl } from '@flatline/service-kernel';
 import type { Timers, WakeQueue } from '@flatline/timers';
@@ -10,7 +10,7 @@ import { DefaultChannels, defaultWebhookSecret } from './default-channels';
 import { Deliverer } from './deliverer';
 import { DeliveryStore } from './delivery-store';
 import { DeliverySweep } from './delivery-sweep';
-import { IncidentConsumer, NOTIFIER_GROUP } from './incident-consumer';
+import { IncidentConsumer } from './incident-consumer';
 import { NotificationStore } from './notification-store';
 import { NotifierMetrics } from './notifier-metrics';
 import { TERMINAL_CHANNEL } from './plan-notifications';

@@ -1,4 +1,5 @@
 export { connectDatabase, requireDurability, requireInstallation } from './open-database';
+export { openEventLog } from './open-event-log';
 export { type Infrastructure, type InfrastructureNeeds, openInfrastructure } from './open-infrastructure';
 export { runService, type Service } from './run-service';
 export { ServerAway } from './server-away';

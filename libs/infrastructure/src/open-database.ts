@@ -1,8 +1,9 @@
 import {
   createDataSource,
   durabilityProblem,
-  requireInstallationFact,
+  type Partitioning,
   requireKnownTokenKeys,
+  requirePartitioning,
   schemaIsBehind,
 } from '@flatline/persistence';
 import type { Kernel } from '@flatline/service-kernel';
@@ -25,16 +26,19 @@ export async function connectDatabase({ config, shutdown }: Kernel, databaseUrl:
  * @throws UnusableServer when it may lose commits
  * @throws InstallationMismatch when it belongs to an installation with other settings
  */
-export async function openDatabase(kernel: Kernel, databaseUrl: string): Promise<DataSource> {
+export async function openDatabase(
+  kernel: Kernel,
+  databaseUrl: string,
+): Promise<{ dataSource: DataSource; partitioning: Partitioning }> {
   const dataSource = await connectDatabase(kernel, databaseUrl);
-  await reach('database', 'Postgres', async () => {
+  const partitioning = await reach('database', 'Postgres', async () => {
     if (await schemaIsBehind(dataSource)) {
       throw new ServerAway('database', 'the schema is behind this version; run dist/apps/migrate/main.js');
     }
     await requireDurability(dataSource);
-    await requireInstallation(kernel, dataSource);
+    return requireInstallation(kernel, dataSource);
   });
-  return dataSource;
+  return { dataSource, partitioning };
 }
 
 /** @throws UnusableServer */
@@ -48,11 +52,12 @@ export async function requireDurability(dataSource: DataSource): Promise<void> {
  *
  * @throws InstallationMismatch
  */
-export async function requireInstallation({ config }: Kernel, dataSource: DataSource): Promise<void> {
-  await requireInstallationFact(dataSource, 'ping_partitions', config.PING_PARTITIONS, 'PING_PARTITIONS');
+export async function requireInstallation({ config }: Kernel, dataSource: DataSource): Promise<Partitioning> {
+  const partitioning = await requirePartitioning(dataSource, config.PING_PARTITIONS);
   if (config.PING_TOKEN_KEYS) {
     await requireKnownTokenKeys(dataSource, config.PING_TOKEN_KEYS, { acceptNew: config.ACCEPT_NEW_PING_TOKEN_KEYS });
   }
+  return partitioning;
 }
 
 /** For readiness. */

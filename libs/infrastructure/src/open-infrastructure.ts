@@ -1,8 +1,15 @@
 import type { Provider } from '@nestjs/common';
-import { EVENT_LOG, type EventLog } from '@flatline/event-log';
+import { EVENT_LOG, type EventLog, inGeneration } from '@flatline/event-log';
 import { TOPICS } from '@flatline/events';
-import { DatabaseSession, DefinitionNotices, oldestOutboxSeconds, requireSameLog } from '@flatline/persistence';
-import { type Kernel, ShutdownSequence } from '@flatline/service-kernel';
+import {
+  DatabaseSession,
+  DefinitionNotices,
+  oldestOutboxSeconds,
+  type Partitioning,
+  PartitioningWatch,
+  requireSameLog,
+} from '@flatline/persistence';
+import { endBecause, type Kernel, ShutdownSequence } from '@flatline/service-kernel';
 import { createTimers, TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
 import { databaseMissing, openDatabase } from './open-database';
@@ -48,7 +55,9 @@ export async function openInfrastructure(
 ): Promise<Infrastructure> {
   const opened = new ShutdownSequence(kernel.clock, kernel.logger);
   try {
-    const infrastructure = await open({ ...kernel, shutdown: opened }, databaseUrl, needs);
+    const infrastructure = await open({ ...kernel, shutdown: opened }, databaseUrl, needs, (reason) =>
+      endBecause(kernel, reason),
+    );
     kernel.shutdown.adopt(opened);
     return infrastructure;
   } catch (error) {
@@ -59,10 +68,15 @@ export async function openInfrastructure(
 
 const CLOSE_WITHIN_MS = 5_000;
 
-async function open(kernel: Kernel, databaseUrl: string, needs: InfrastructureNeeds): Promise<Infrastructure> {
+async function open(
+  kernel: Kernel,
+  databaseUrl: string,
+  needs: InfrastructureNeeds,
+  end: (reason: string) => void,
+): Promise<Infrastructure> {
   const { config, clock, logger, health, shutdown } = kernel;
-  const dataSource = await openDatabase(kernel, databaseUrl);
-  const log = await connectLog(kernel, databaseUrl, dataSource);
+  const { dataSource, partitioning } = await openDatabase(kernel, databaseUrl);
+  const log = await connectLog(kernel, databaseUrl, dataSource, partitioning);
 
   const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock });
   shutdown.on('producers', 'timers', () => timers.close());
@@ -71,7 +85,7 @@ async function open(kernel: Kernel, databaseUrl: string, needs: InfrastructureNe
     logger.warn({ err: error }, 'the session with the database was interrupted'),
   );
   shutdown.on('producers', 'database session', () => session.stop());
-  await reach('database', 'Postgres', () => session.start());
+  await reach('database', 'Postgres', () => new PartitioningWatch(session, partitioning, end).start());
   const notices = new DefinitionNotices(session, (error) =>
     logger.warn({ err: error }, 'a notice of a changed definition could not be read'),
   );
@@ -101,10 +115,14 @@ async function open(kernel: Kernel, databaseUrl: string, needs: InfrastructureNe
 }
 
 /** Opens the log of this installation and makes its topics. */
-async function connectLog(kernel: Kernel, databaseUrl: string, dataSource: DataSource): Promise<EventLog> {
-  const partitions = kernel.config.PING_PARTITIONS;
+async function connectLog(
+  kernel: Kernel,
+  databaseUrl: string,
+  dataSource: DataSource,
+  { partitions, generation }: Partitioning,
+): Promise<EventLog> {
   const log = await reach('event log', logServer(kernel), async () => {
-    const opened = await openEventLog(kernel, databaseUrl);
+    const opened = inGeneration(await openEventLog(kernel, databaseUrl), generation);
     kernel.shutdown.on('producers', 'event log', () => opened.close());
     await opened.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions })));
     return opened;

@@ -10,5 +10,6 @@ export * from './entities/heartbeat.entity';
 export * from './entities/channel.entity';
 export * from './definition-notices';
 export * from './installation-facts';
+export * from './partitioning';
 export * from './dead-letters';
 export * from './sql-state';

@@ -6,7 +6,6 @@ import {
   InstallationMismatch,
   migrate,
   replaceLogFact,
-  requireInstallationFact,
   requireKnownTokenKeys,
   requireSameLog,
 } from './index';
@@ -19,14 +18,6 @@ describe('facts of an installation', () => {
     dataSource = await createDataSource({ databaseUrl: database.url }).initialize();
   });
   afterAll(() => dataSource.destroy());
-
-  it('hold a later process to the number of partitions of the first, naming the variable', async () => {
-    await requireInstallationFact(dataSource, 'ping_partitions', 4, 'PING_PARTITIONS');
-    await requireInstallationFact(dataSource, 'ping_partitions', 4, 'PING_PARTITIONS');
-    await expect(requireInstallationFact(dataSource, 'ping_partitions', 8, 'PING_PARTITIONS')).rejects.toThrow(
-      /PING_PARTITIONS is 8.*started with 4/,
-    );
-  });
 
   it('hold every process to one event log, until a command adopts another', async () => {
     await requireSameLog(dataSource, 'postgres:a:g1');

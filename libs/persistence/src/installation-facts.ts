@@ -6,24 +6,6 @@ export class InstallationMismatch extends Error {
   override readonly name = 'InstallationMismatch';
 }
 
-/**
- * Records a fact of the installation at its first start and holds every later process to it.
- *
- * @throws InstallationMismatch naming the variable
- */
-export async function requireInstallationFact(
-  dataSource: DataSource,
-  name: string,
-  value: number,
-  variable: string,
-): Promise<void> {
-  const recorded = await recordFact(dataSource, name, value);
-  if (recorded === value) return;
-  throw new InstallationMismatch(
-    `${variable} is ${value}, but this installation was started with ${recorded}; set ${variable} to that`,
-  );
-}
-
 const LOG_FACT = 'event_log';
 
 /**
@@ -51,7 +33,7 @@ export async function replaceLogFact(manager: EntityManager, identity: string): 
 }
 
 /** What is recorded under a name; the given value when nothing was. */
-async function recordFact(dataSource: DataSource, name: string, value: number | string): Promise<unknown> {
+async function recordFact(dataSource: DataSource, name: string, value: string): Promise<unknown> {
   await dataSource.query('INSERT INTO installation_fact (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
     name,
     JSON.stringify(value),

@@ -123,7 +123,7 @@ export const ENVIRONMENT = z.object({
       'Start although none of the ping-token keys was ever used here. Every ping URL given out before is dead then.',
   }),
   PING_PARTITIONS: optional(wholeNumber(1, 1_024), {
-    description: 'Slices the heartbeats are spread over. Fixed once the installation has started.',
+    description: 'Slices the heartbeats are spread over. Recorded at the first start; grow-partitions makes them more.',
     whenUnset: '`4`; with KAFKA_BROKERS `32`',
   }),
   // At least 10: an ingest accepts for half a lease after its last pulse, and an append may take 4 s more.

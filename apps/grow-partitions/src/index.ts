@@ -1,0 +1,1 @@
+export { runGrowPartitions } from './run-grow-partitions';
