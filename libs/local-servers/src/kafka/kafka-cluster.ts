@@ -98,7 +98,10 @@ function newClusterId(): string {
   return id.startsWith('-') ? newClusterId() : id;
 }
 
-/** The empty metadata log of one node; the user's password goes into it. */
+/**
+ * The empty metadata log of one node. The user's password goes into it; for this second the users of this machine could
+ * read it in the list of processes.
+ */
 async function format(draft: string, nodeId: number, description: Description, runtime: KafkaRuntime): Promise<void> {
   const { clusterId, nodes, security, password } = description;
   const nodeFolder = path.join(draft, `node-${nodeId}`);

@@ -3,9 +3,10 @@ import * as path from 'node:path';
 
 import { type ServerDescription } from '../local-server';
 import { isKafkaAnswering } from './is-kafka-answering';
-import { invokeKafka, type KafkaRuntime, type KafkaTuning } from './jvm';
+import { invokeKafka, type KafkaRuntime } from './jvm';
 import { type KafkaCluster } from './kafka-cluster';
 import { type KafkaSettings, type NodePorts, serverProperties } from './server-properties';
+import { type KafkaTuning, TUNINGS } from './tuning';
 
 export interface NodeOptions {
   /** from 1 */
@@ -24,18 +25,19 @@ const STOP_PATIENCE_MS = 5_000;
 
 /** How one node of a cluster is run. Writes its configuration. */
 export function describeNode(runtime: KafkaRuntime, cluster: KafkaCluster, options: NodeOptions): ServerDescription {
-  const { nodeId, ports, settings = {}, onSpawn } = options;
+  const { nodeId, ports, settings, jvm = [], onSpawn } = options;
+  const tuning = TUNINGS[options.tuning ?? 'quick'];
   const folder = cluster.nodeFolder(nodeId);
   const configFile = path.join(folder, 'server.properties');
   const properties = serverProperties({
-    ...{ nodeId, ports, settings },
+    ...{ nodeId, ports, settings: { ...tuning.settings, ...settings } },
     dataFolder: cluster.dataFolder(nodeId),
     security: cluster.security,
   });
   fs.writeFileSync(configFile, properties, { mode: 0o600 });
   const own = ports[nodeId - 1];
   return {
-    ...invokeKafka(runtime, 'kafka.Kafka', [configFile], options),
+    ...invokeKafka(runtime, 'kafka.Kafka', [configFile], [...tuning.jvm, ...jvm]),
     name: `kafka-${nodeId}`,
     port: own?.client ?? 0,
     cwd: folder,

@@ -31,8 +31,7 @@ export interface NodeProperties {
 
 /**
  * The configuration of one node, which is broker and voter on the metadata at once. For machines with one user and few
- * cores: loopback, few internal partitions, no waiting for more members of a group. A broker that was killed is missed
- * after 1.5 s, which is also what its next start has to wait for (9 s by default).
+ * cores: loopback, few internal partitions, no waiting for more members of a group.
  */
 export function serverProperties({ nodeId, ports, dataFolder, security, settings }: NodeProperties): string {
   const own = ports[nodeId - 1];
@@ -67,8 +66,6 @@ export function serverProperties({ nodeId, ports, dataFolder, security, settings
     'share.coordinator.state.topic.replication.factor': copies,
     'share.coordinator.state.topic.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
-    'broker.session.timeout.ms': 1500,
-    'broker.heartbeat.interval.ms': 250,
     ...settings,
   });
 }

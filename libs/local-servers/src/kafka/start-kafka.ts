@@ -5,11 +5,12 @@ import { findFreePorts } from '../free-ports';
 import { LocalServer } from '../local-server';
 import { findJava } from '../programs';
 import { provideClassArchive } from './class-archive';
-import { type KafkaRuntime, type KafkaTuning } from './jvm';
+import { type KafkaRuntime } from './jvm';
 import { KafkaCluster, type SecurityKind } from './kafka-cluster';
 import { provideKafkaJars } from './kafka-jars';
 import { describeNode } from './kafka-node';
 import { type KafkaSecurity, type KafkaSettings, type NodePorts } from './server-properties';
+import { type KafkaTuning } from './tuning';
 
 export interface KafkaOptions {
   /** where everything is kept; made when missing. The caller sees to it that nobody else uses it. */
