@@ -17,6 +17,12 @@ function swcOptions() {
   return { ...options, swcrc: false };
 }
 
+/**
+ * Packages that are ES modules only. Node 20.19 loads them with `require`, Jest 30 does not: it has them compiled like our
+ * own sources, once per version of them. See docs/adr/0012-a-second-kafka-client.md.
+ */
+const ES_MODULES = '@platformatic/(kafka|dynamic-buffer|wasm-utils)';
+
 /** One project per kind of test: the suffix decides. See docs/adr/0001-toolchain.md. */
 function project(displayName, suffix, extra = {}) {
   return {
@@ -28,7 +34,8 @@ function project(displayName, suffix, extra = {}) {
     modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/tmp/', '<rootDir>/.nx/'],
     moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
     moduleNameMapper: moduleNameMapperFromTsconfig(),
-    transform: { '^.+\\.ts$': ['@swc/jest', swcOptions()] },
+    transform: { [`^.+\\.ts$|/node_modules/${ES_MODULES}/.+\\.js$`]: ['@swc/jest', swcOptions()] },
+    transformIgnorePatterns: [`/node_modules/(?!${ES_MODULES}/)`],
     setupFiles: ['reflect-metadata'],
     restoreMocks: true,
     ...extra,

@@ -1,0 +1,42 @@
+import { BrokerRefusal, LoginRefused } from '../kafka-client';
+
+const UNSUPPORTED_SASL_MECHANISM = 33;
+const SASL_AUTHENTICATION_FAILED = 58;
+
+/** What is read of the library's errors. Those with an answer of a broker hold one inner error per refusal. */
+interface LibraryError extends Error {
+  readonly apiCode?: unknown;
+  readonly errors?: readonly unknown[];
+  readonly response?: unknown;
+}
+
+/**
+ * An error of the library in the words of the seam: the first refusal of a broker within it, if there is one. Its `cause`
+ * is the error itself.
+ */
+export function translated(error: unknown): Error {
+  const code = refusalWithin(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (code === UNSUPPORTED_SASL_MECHANISM || code === SASL_AUTHENTICATION_FAILED) {
+    return new LoginRefused('Kafka refused the login', { cause: error });
+  }
+  if (code !== null) return new BrokerRefusal(code, message, { cause: error });
+  return error instanceof Error ? error : new Error(message, { cause: error });
+}
+
+/** The whole answer that the library threw away because it holds a refusal; null when there was no answer. */
+export function answerDespite<R>(error: unknown): R | null {
+  if (!(error instanceof BrokerRefusal)) return null;
+  return ((error.cause as LibraryError).response as R | undefined) ?? null;
+}
+
+function refusalWithin(error: unknown): number | null {
+  if (!(error instanceof Error)) return null;
+  const { apiCode, errors = [], cause } = error as LibraryError;
+  if (typeof apiCode === 'number') return apiCode;
+  for (const inner of [...errors, cause]) {
+    const code = refusalWithin(inner);
+    if (code !== null) return code;
+  }
+  return null;
+}
