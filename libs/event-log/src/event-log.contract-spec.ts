@@ -12,7 +12,9 @@ describeEventLog('postgres', async () => {
   return { open: () => openPostgresEventLog({ url: database.url, logger: quiet }), stop: () => database.drop() };
 });
 
-describeEventLog('kafka with kafkajs', async () => {
-  const { brokers, stop } = await startTestKafka();
-  return { open: () => openKafkaEventLog({ brokers, replicationFactor: 1, logger: quiet }), stop };
+describe.each(['kafkajs', 'platformatic'] as const)('with %s', (client) => {
+  describeEventLog('kafka', async () => {
+    const { brokers, stop } = await startTestKafka();
+    return { open: () => openKafkaEventLog({ client, brokers, replicationFactor: 1, logger: quiet }), stop };
+  });
 });

@@ -11,6 +11,7 @@ export function openEventLog(kernel: Kernel, databaseUrl: string): Promise<Event
   const monotonic = (): number => clock.monotonic();
   if (!config.KAFKA_BROKERS) return openPostgresEventLog({ url: databaseUrl, logger, monotonic });
   return openKafkaEventLog({
+    client: config.KAFKA_CLIENT,
     brokers: config.KAFKA_BROKERS,
     tls: config.KAFKA_TLS ? { ca: authority(config) } : undefined,
     sasl: login(config),

@@ -6,6 +6,10 @@ const CLIENTS = {
     const { KafkaJsClient } = await import('./kafkajs/kafkajs-client');
     return new KafkaJsClient(options);
   },
+  platformatic: async (options: KafkaClientOptions): Promise<KafkaClient> => {
+    const { PlatformaticClient } = await import('./platformatic/platformatic-client');
+    return PlatformaticClient.load(options);
+  },
 };
 
 export type KafkaClientName = keyof typeof CLIENTS;
