@@ -47,7 +47,7 @@ export class DeadlineScheduler {
   private subscriptions: LogSubscription[] = [];
 
   constructor(private readonly parts: DeadlineSchedulerParts) {
-    const { config, dataSource, log, clock, logger, timers } = parts;
+    const { config, dataSource, log, clock, logger, timers, tracing } = parts;
     const rules: AbsenceRules = { leaseMs: config.INGEST_LEASE_SECONDS * 1000 };
     const runtime = new RuntimeStore(config.PING_PARTITIONS);
     const history = new HistoryStore();
@@ -58,7 +58,18 @@ export class DeadlineScheduler {
       () => this.lagByShard(),
       () => this.alarmClock.armedByShard(),
     );
-    const shared = { dataSource, log, clock, logger, runtime, history, progress, rules, metrics: this.metrics };
+    const shared = {
+      dataSource,
+      log,
+      clock,
+      logger,
+      runtime,
+      history,
+      progress,
+      rules,
+      metrics: this.metrics,
+      tracing,
+    };
     const onTimersFailed = (error: unknown): void => this.noteTimersFailed(error);
     const arm: AlarmClock['arm'] = (folded) => this.alarmClock.arm(folded);
 

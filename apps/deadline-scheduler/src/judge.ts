@@ -1,5 +1,5 @@
 import type { AbsenceRules } from '@flatline/domain';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { foldWatermark, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
@@ -8,6 +8,7 @@ import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardProgressStore } from './shard-progress-store';
 import { reportMisfits } from './misfits';
 import { merge } from './story';
+import { endSpans, judgeSpans, type StorySpans, traced } from './story-spans';
 
 export interface JudgeParts {
   readonly dataSource: DataSource;
@@ -18,6 +19,7 @@ export interface JudgeParts {
   readonly progress: ShardProgressStore;
   readonly rules: AbsenceRules;
   readonly metrics: SchedulerMetrics;
+  readonly tracing: Tracing;
   /** After the commit, never before: timers to move. */
   readonly arm: (folded: readonly Folded[]) => void;
 }
@@ -46,9 +48,11 @@ export class Judge {
     heartbeatIds: readonly string[],
     options: { skipLocked?: boolean } = {},
   ): Promise<Verdict> {
-    const { dataSource, runtime, history, progress, rules, clock, logger, metrics, arm } = this.parts;
+    const { dataSource, runtime, history, progress, rules, clock, logger, metrics, tracing, arm } = this.parts;
     const waiting: string[] = [];
     let wentDown = 0;
+    let spans: StorySpans = new Map();
+    const startedAt = clock.now();
     const folded = await dataSource.transaction(async (manager) => {
       const locked = await runtime.lock(manager, heartbeatIds, options); // 1
       const watermark = (await progress.watermarks(manager)).get(shard); // 2
@@ -64,13 +68,15 @@ export class Judge {
         results.filter((result) => result.changed),
       );
       const story = merge(results.map((result) => result.story));
-      await history.writeStory(manager, story, now); // 4
+      spans = judgeSpans(tracing, story, startedAt);
+      await history.writeStory(manager, traced(story, spans), now); // 4
       wentDown = story.starts.length;
       for (const { heartbeatId, wakeAt } of results) {
         if (wakeAt !== null && wakeAt < now) waiting.push(heartbeatId);
       }
       return results;
     });
+    endSpans(spans);
     const stillWaiting = new Set(waiting);
     arm(folded.filter((result) => !stillWaiting.has(result.heartbeatId)));
     metrics.deadlinesJudged.inc(folded.length);

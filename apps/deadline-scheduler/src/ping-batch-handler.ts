@@ -9,7 +9,7 @@ import {
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
 import { bury, type PoisonRecord } from '@flatline/persistence';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { type Batch, type BatchEvent, type LoggedPing, readBatch, signalsByHeartbeat } from './batch';
 import { foldSignals, type Folded } from './fold';
@@ -20,6 +20,7 @@ import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
 import { reportMisfits } from './misfits';
 import { isPoison, reasonOf } from './poison';
 import { merge } from './story';
+import { applySpans, endSpans, type StorySpans, traced } from './story-spans';
 import { Turnstile } from './turnstile';
 
 export interface PingBatchParts {
@@ -32,6 +33,7 @@ export interface PingBatchParts {
   readonly progress: ShardProgressStore;
   readonly rules: AbsenceRules;
   readonly metrics: SchedulerMetrics;
+  readonly tracing: Tracing;
   /** After the commit, never before: timers to move. */
   readonly arm: (folded: readonly Folded[]) => void;
   /** After the commit: the watermark of a shard is now this. */
@@ -53,6 +55,11 @@ interface KnownShard {
   readonly absences: readonly Absence[];
 }
 
+/** What the pings of a batch are applied with. */
+interface BatchContext extends RuleContext {
+  readonly spans: StorySpans;
+}
+
 interface Applied {
   readonly folded: readonly Folded[];
   readonly poison: readonly PoisonRecord[];
@@ -61,7 +68,7 @@ interface Applied {
 type ApplyPings = (
   manager: EntityManager,
   pings: readonly LoggedPing[],
-  context: RuleContext,
+  context: BatchContext,
   now: number,
 ) => Promise<Applied>;
 
@@ -110,7 +117,10 @@ export class PingBatchHandler implements PartitionHandler {
     const batch = readBatch(records);
     const advance = advanceProgress(known.position.progress, batch.events, this.parts.rules.leaseMs);
     const next: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
-    const { folded, poison } = await this.commit(shard, batch, advance, known, next);
+    const spans = applySpans(this.parts.tracing, batch.pings, shard);
+    const context = { absences: [...known.absences, ...advance.absences], rules: this.parts.rules, spans };
+    const { folded, poison } = await this.commit(shard, { batch, advance, context }, known, next);
+    endSpans(spans);
 
     const absences =
       advance.absences.length > 0 ? await progress.absences(dataSource.manager, shard, clock.now()) : known.absences;
@@ -132,13 +142,11 @@ export class PingBatchHandler implements PartitionHandler {
   /** Applies the batch as a whole or, when something in it is poison, record by record. */
   private async commit(
     shard: number,
-    batch: Batch,
-    advance: Advance,
+    { batch, advance, context }: { batch: Batch; advance: Advance; context: BatchContext },
     known: KnownShard,
     next: ShardPosition,
   ): Promise<Applied> {
-    const { dataSource, progress, rules, clock } = this.parts;
-    const context: RuleContext = { absences: [...known.absences, ...advance.absences], rules };
+    const { dataSource, progress, clock } = this.parts;
     const attempt = (applyPings: ApplyPings): Promise<Applied> =>
       this.turnstile.pass(() =>
         dataSource.transaction(async (manager) => {
@@ -162,7 +170,7 @@ export class PingBatchHandler implements PartitionHandler {
   private async applyTogether(
     manager: EntityManager,
     pings: readonly LoggedPing[],
-    context: RuleContext,
+    context: BatchContext,
     now: number,
   ): Promise<Applied> {
     if (pings.length === 0) return { folded: [], poison: [] };
@@ -175,7 +183,8 @@ export class PingBatchHandler implements PartitionHandler {
       manager,
       pings.filter((ping) => locked.has(ping.heartbeatId)),
     );
-    await history.writeStory(manager, merge(folded.map((result) => result.story)), now);
+    const story = merge(folded.map((result) => result.story));
+    await history.writeStory(manager, traced(story, context.spans), now);
     return { folded, poison: [] };
   }
 
@@ -183,7 +192,7 @@ export class PingBatchHandler implements PartitionHandler {
   private async applyOneByOne(
     manager: EntityManager,
     pings: readonly LoggedPing[],
-    context: RuleContext,
+    context: BatchContext,
     now: number,
   ): Promise<Applied> {
     const folded: Folded[] = [];

@@ -29,11 +29,16 @@ export interface Transition {
   readonly occurredAt: number;
 }
 
+/** An event, and the ping or the incident that brought it about. */
+export interface StoryEvent extends OutboxEvent {
+  readonly correlationId: string;
+}
+
 export interface Story {
   readonly starts: IncidentStart[];
   readonly ends: IncidentEnd[];
   readonly transitions: Transition[];
-  readonly events: OutboxEvent[];
+  readonly events: StoryEvent[];
 }
 
 export function emptyStory(): Story {
@@ -87,15 +92,16 @@ function eventOf(
   transition: Transition,
   incident: OpenIncident,
   { definition, lastPingAt, cause, now }: Circumstances,
-): OutboxEvent {
+): StoryEvent {
   const isDown = transition.kind === 'down';
   const { schedule } = definition;
+  const correlationId = cause ?? transition.incidentId;
   const payload = (isDown ? incidentOpened : incidentResolved).encode({
     id: transition.id,
     occurredAt: transition.occurredAt,
     producedAt: now,
     key: transition.heartbeatId,
-    correlationId: cause ?? transition.incidentId,
+    correlationId,
     data: {
       projectId: definition.projectId,
       heartbeat: {
@@ -115,5 +121,5 @@ function eventOf(
       },
     },
   });
-  return { id: transition.id, topic: INCIDENTS_TOPIC, key: transition.heartbeatId, payload };
+  return { id: transition.id, topic: INCIDENTS_TOPIC, key: transition.heartbeatId, payload, correlationId };
 }

@@ -1,5 +1,6 @@
 import { type OutgoingRecord } from '@flatline/event-log';
 import { pingReceived } from '@flatline/events';
+import { TRACEPARENT, type TraceSpan } from '@flatline/service-kernel';
 import { v7 as uuidv7 } from 'uuid';
 import type { ReceivedSignal } from './received-signal';
 
@@ -15,6 +16,8 @@ export interface HeldPing extends StoredPing {
   readonly record: OutgoingRecord;
   /** Monotonic, ms. */
   readonly acceptedAt: number;
+  /** Ended when the fate of the ping is known; null when it is not traced. */
+  readonly span: TraceSpan | null;
   /** Null once it is answered. */
   answer: ((ping: StoredPing | null) => void) | null;
 }
@@ -29,7 +32,11 @@ export interface PingOrigin {
 }
 
 /** The record of a ping, under a new id. */
-export function recordOf(signal: ReceivedSignal, origin: PingOrigin): { id: string; record: OutgoingRecord } {
+export function recordOf(
+  signal: ReceivedSignal,
+  origin: PingOrigin,
+  traceparent: string | null,
+): { id: string; record: OutgoingRecord } {
   const { heartbeatId, generation } = signal.credential;
   const { partition, receivedAt, ingestId, epoch, sequence } = origin;
   const id = uuidv7();
@@ -52,5 +59,6 @@ export function recordOf(signal: ReceivedSignal, origin: PingOrigin): { id: stri
       bodyBase64: signal.body?.toString('base64'),
     },
   });
-  return { id, record: { partition, key: heartbeatId, value } };
+  const record = { partition, key: heartbeatId, value };
+  return { id, record: traceparent === null ? record : { ...record, headers: { [TRACEPARENT]: traceparent } } };
 }

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog } from '@flatline/event-log';
 import { DefinitionNotices } from '@flatline/persistence';
-import { CLOCK, type Clock, CONFIG, type FlatlineConfig, LOGGER, type Logger, Metrics } from '@flatline/service-kernel';
+import { type Kernel, KERNEL } from '@flatline/service-kernel';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { IngestDirectory } from './ingest-directory';
@@ -40,8 +40,8 @@ export class IngestModule {
       },
       {
         provide: PingAppender,
-        inject: [CONFIG, CLOCK, LOGGER, Metrics, EVENT_LOG],
-        useFactory: async (config: FlatlineConfig, clock: Clock, logger: Logger, metrics: Metrics, log: EventLog) => {
+        inject: [KERNEL, EVENT_LOG],
+        useFactory: async ({ config, clock, logger, metrics, tracing }: Kernel, log: EventLog) => {
           const appender: PingAppender = new PingAppender({
             producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
             openSideProducer: () => log.producer(),
@@ -51,6 +51,7 @@ export class IngestModule {
             clock,
             logger,
             metrics: new IngestMetrics(metrics, () => appender.acceptingPartitions),
+            tracing,
             onFenced: options.onFenced,
           });
           return appender;

@@ -1,6 +1,6 @@
 import { AppendRejected, AppendUnresolved, type LogProducer, type OutgoingRecord } from '@flatline/event-log';
 import { eventParser, ingestPulsed, pingReceived } from '@flatline/events';
-import { Metrics, type Logger } from '@flatline/service-kernel';
+import { Metrics, NO_TRACING, type Logger } from '@flatline/service-kernel';
 import { shardOf } from '@flatline/domain';
 import { eventually, FakeClock } from '@flatline/test-kit';
 import { IngestMetrics } from './ingest-metrics';
@@ -89,6 +89,7 @@ describe('the ping appender', () => {
       clock,
       logger: { warn: () => {}, info: () => {} } as unknown as Logger,
       metrics: new IngestMetrics(new Metrics(), () => 0),
+      tracing: NO_TRACING,
       onFenced: () => {},
     });
   });
@@ -122,6 +123,14 @@ describe('the ping appender', () => {
     append.settle();
     await answer;
     expect(producer.events().at(-1)).toMatchObject({ id: stored?.id, type: 'ping.received', key: HEARTBEAT });
+  });
+
+  it('sends the trace of a ping along, and no header with one that is not traced', async () => {
+    await accepting();
+    await appender.accept(signal);
+    await appender.accept({ ...signal, traceparent: 'the trace' });
+    const pings = producer.appended.flat().filter((record) => record.key === HEARTBEAT);
+    expect(pings.map(({ headers }) => headers)).toEqual([undefined, { traceparent: 'the trace' }]);
   });
 
   it('puts everything that came in during an append into the next one', async () => {

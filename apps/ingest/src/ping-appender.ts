@@ -1,7 +1,7 @@
 import { shardOf } from '@flatline/domain';
 import type { LogProducer, OutgoingRecord } from '@flatline/event-log';
-import { ingestPulsed } from '@flatline/events';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import { ingestPulsed, PINGS_TOPIC } from '@flatline/events';
+import type { Clock, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
 import { v7 as uuidv7 } from 'uuid';
 import { AppendLane } from './append-lane';
 import { type HeldPing, recordOf, type StoredPing } from './held-ping';
@@ -19,6 +19,7 @@ export interface PingAppenderOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: IngestMetrics;
+  readonly tracing: Tracing;
   /** Another process holds our identity: this one must end. */
   readonly onFenced: () => void;
 }
@@ -87,11 +88,13 @@ export class PingAppender {
     return new Promise((answer) => {
       const receivedAt = this.instant();
       const sequence = standing.nextSequence();
-      const made = recordOf(signal, { ingestId, epoch: producer.epoch, partition, sequence, receivedAt });
+      const span = this.appendSpan(signal, partition);
+      const origin = { ingestId, epoch: producer.epoch, partition, sequence, receivedAt };
+      const made = recordOf(signal, origin, span?.traceparent ?? null);
       this.held += 1;
       this.heldBytes += made.record.value.length;
       const lane = this.side.partitions.has(partition) ? this.side : this.main;
-      lane.push({ ...made, receivedAt, partition, acceptedAt: clock.monotonic(), answer });
+      lane.push({ ...made, receivedAt, partition, acceptedAt: clock.monotonic(), span, answer });
     });
   }
 
@@ -154,7 +157,16 @@ export class PingAppender {
     return this.latestInstant;
   }
 
+  /** From here to the acknowledgement of the log; what follows from the ping belongs under it. */
+  private appendSpan({ traceparent }: ReceivedSignal, partition: number): TraceSpan | null {
+    if (!traceparent) return null;
+    const attributes = { 'messaging.destination.name': PINGS_TOPIC, 'messaging.destination.partition.id': partition };
+    return this.options.tracing.start('append', { kind: 'producer', parent: traceparent, attributes });
+  }
+
   private settle(ping: HeldPing, stored: boolean): void {
+    if (!stored) ping.span?.fail('not stored');
+    ping.span?.end();
     this.held -= 1;
     this.heldBytes -= ping.record.value.length;
     this.answer(ping, stored);

@@ -1,4 +1,5 @@
 import type { TokenKeyring } from '@flatline/domain';
+import type { Tracing } from '@flatline/service-kernel';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import { registerTickstemPings } from './dialects/tickstem';
@@ -10,6 +11,7 @@ export interface PingRouteParts {
   readonly keyring: TokenKeyring;
   readonly directory: IngestDirectory;
   readonly appender: PingAppender;
+  readonly tracing: Tracing;
 }
 
 /** Registers the ping URLs of every dialect, in a context of their own where no body is ever parsed. */

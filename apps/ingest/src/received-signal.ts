@@ -8,6 +8,8 @@ export interface ReceivedSignal {
   readonly userAgent: string | undefined;
   /** At most the first {@link PING_BODY_LIMIT_BYTES} bytes of what the job sent. */
   readonly body: Buffer | undefined;
+  /** Where it belongs in a trace, when it is traced. */
+  readonly traceparent?: string | null;
 }
 
 /** How much of a body is kept; longer ones are cut, never refused. Announced in the header `Ping-Body-Limit`. */

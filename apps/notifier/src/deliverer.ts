@@ -1,12 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { type ChannelRegistry, notificationFacts, permanent, type SendOutcome } from '@flatline/channels';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { WakeQueue } from '@flatline/timers';
 import type { DefaultChannels } from './default-channels';
 import { DeliveryLanes, type LaneSpec, type QueuedDelivery } from './delivery-lanes';
 import type { AttemptResult, Claim, ClaimedNotification, DeliveryStore, Story } from './delivery-store';
 import { Gatherer } from './gatherer';
 import { type NextStep, nextStep } from './next-step';
+import { deliverySpan } from './notification-spans';
 import type { NotifierMetrics } from './notifier-metrics';
 
 export interface DelivererParts {
@@ -17,6 +18,7 @@ export interface DelivererParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: NotifierMetrics;
+  readonly tracing: Tracing;
   /** 0 up to 1; spreads retries. */
   readonly random: () => number;
   /** There was more due than fits into memory, and now there is room. */
@@ -123,7 +125,7 @@ export class Deliverer {
     const { notification } = claim;
     const startedAt = clock.now();
     const startedMs = clock.monotonic();
-    const outcome = await this.attempt(notification);
+    const outcome = await this.attemptTraced(notification);
     const finishedAt = clock.now();
     const step = this.stepAfter(outcome, notification, finishedAt);
     const result = { id, attempt: notification.attempt, startedAt, finishedAt, step };
@@ -136,6 +138,15 @@ export class Deliverer {
       lineWorks: outcome.outcome !== 'retryable',
       ended: isOurs && step.status !== 'pending' ? notification : null,
     };
+  }
+
+  private async attemptTraced(notification: ClaimedNotification): Promise<SendOutcome> {
+    const span = deliverySpan(this.parts.tracing, notification);
+    const outcome = await this.attempt(notification);
+    span?.note({ 'flatline.outcome': outcome.outcome });
+    if (outcome.outcome !== 'delivered') span?.fail(outcome.reason);
+    span?.end();
+    return outcome;
   }
 
   private attempt(notification: ClaimedNotification): Promise<SendOutcome> {

@@ -21,6 +21,8 @@ export interface ClaimedNotification extends Story {
   readonly attempt: number;
   /** Epoch ms. */
   readonly createdAt: number;
+  /** Where it belongs in a trace; null where nothing is traced. */
+  readonly traceparent: string | null;
 }
 
 /** What came of asking for a notification; null when it is not due, not ours or waits for an earlier one. */
@@ -51,6 +53,7 @@ interface ClaimRow extends Story {
   readonly secret: string | null;
   readonly attempts: number;
   readonly createdAt: Date;
+  readonly traceparent: string | null;
 }
 
 export interface DueNotification extends QueuedDelivery {
@@ -123,10 +126,10 @@ export class DeliveryStore {
            finished_at = CASE WHEN judged.reason IS NOT NULL THEN $2::timestamptz END
          FROM judged WHERE n.id = judged.id
          RETURNING n.id, n.heartbeat_id, n.channel_id, n.channel_kind, n.status, n.reason, n.facts, n.attempts,
-           n.created_at, judged.is_stored, judged.settings, judged.secret
+           n.created_at, n.traceparent, judged.is_stored, judged.settings, judged.secret
        )
        SELECT id, heartbeat_id AS "heartbeatId", channel_id AS "channelId", channel_kind AS "channelKind", status, reason,
-         facts, attempts, created_at AS "createdAt", is_stored AS "isStored", settings, secret
+         facts, attempts, created_at AS "createdAt", traceparent, is_stored AS "isStored", settings, secret
        FROM claimed`,
       [ids, new Date(now), new Date(until), this.claimId, this.configuredIds],
     );
@@ -251,7 +254,7 @@ export class DeliveryStore {
 
 function toClaim(row: ClaimRow | undefined): Claim {
   if (!row) return null;
-  const { id, heartbeatId, channelId, channelKind, facts, settings, secret } = row;
+  const { id, heartbeatId, channelId, channelKind, facts, settings, secret, traceparent } = row;
   if (row.status === 'suppressed') {
     return { result: 'suppressed', story: { heartbeatId, channelId }, reason: row.reason ?? 'never_told' };
   }
@@ -266,6 +269,7 @@ function toClaim(row: ClaimRow | undefined): Claim {
       stored: row.isStored ? { settings, secret } : null,
       attempt: row.attempts,
       createdAt: row.createdAt.getTime(),
+      traceparent,
     },
   };
 }

@@ -2,10 +2,11 @@ import type { ChannelRegistry } from '@flatline/channels';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { INCIDENTS_TOPIC, NOTIFIER_GROUP } from '@flatline/events';
 import { bury, moveOffset, nextOffset, type PoisonRecord, refusedDataState } from '@flatline/persistence';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { DefaultChannels } from './default-channels';
 import type { NotificationStore, ProjectChannel } from './notification-store';
+import { type PlanSpans, planSpans, withTraces } from './notification-spans';
 import type { NotifierMetrics } from './notifier-metrics';
 import type { PlannableChannel, PlannedNotification } from './plan-notifications';
 import { planNotifications } from './plan-notifications';
@@ -21,8 +22,16 @@ export interface IncidentConsumerParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: NotifierMetrics;
+  readonly tracing: Tracing;
   /** After the commit, never before: these are due. */
   readonly planned: (notifications: readonly PlannedNotification[]) => void;
+}
+
+/** The records of a batch, read. */
+interface Told {
+  readonly incidents: readonly ToldIncident[];
+  readonly poison: readonly PoisonRecord[];
+  readonly spans: PlanSpans;
 }
 
 interface Plan {
@@ -51,14 +60,17 @@ export class IncidentConsumer implements PartitionHandler {
   }
 
   async handle(partition: number, records: readonly LogRecord[]): Promise<void> {
-    const { metrics, logger, planned: onPlanned } = this.parts;
+    const { metrics, logger, tracing, planned: onPlanned } = this.parts;
+    const read = readIncidents(records);
+    const told: Told = { ...read, spans: planSpans(tracing, read.incidents) };
     let plan: Plan;
     try {
-      plan = await this.inTransaction(partition, records, (manager) => this.planTogether(manager, records));
+      plan = await this.inTransaction(partition, records, (manager) => this.planTogether(manager, told));
     } catch (error) {
       if (refusedDataState(error) === null) throw error;
-      plan = await this.inTransaction(partition, records, (manager) => this.planOneByOne(manager, records));
+      plan = await this.inTransaction(partition, records, (manager) => this.planOneByOne(manager, told));
     }
+    told.spans.forEach((span) => span.end());
     for (const { record, reason } of plan.poison) {
       logger.error({ topic: record.topic, partition, offset: record.offset, reason }, 'an incident was put aside');
     }
@@ -82,20 +94,18 @@ export class IncidentConsumer implements PartitionHandler {
     });
   }
 
-  private async planTogether(manager: EntityManager, records: readonly LogRecord[]): Promise<Plan> {
-    const { clock } = this.parts;
-    const { incidents, poison } = readIncidents(records);
-    await bury(manager, poison, clock.now()); // 2
-    return { planned: await this.plan(manager, incidents), poison };
+  private async planTogether(manager: EntityManager, { incidents, poison, spans }: Told): Promise<Plan> {
+    await bury(manager, poison, this.parts.clock.now()); // 2
+    return { planned: await this.plan(manager, incidents, spans), poison };
   }
 
-  private async planOneByOne(manager: EntityManager, records: readonly LogRecord[]): Promise<Plan> {
+  private async planOneByOne(manager: EntityManager, told: Told): Promise<Plan> {
     const { clock } = this.parts;
-    const { incidents, poison } = readIncidents(records);
+    const poison = [...told.poison];
     const planned: PlannedNotification[] = [];
-    for (const incident of incidents) {
+    for (const incident of told.incidents) {
       try {
-        planned.push(...(await manager.transaction((savepoint) => this.plan(savepoint, [incident]))));
+        planned.push(...(await manager.transaction((savepoint) => this.plan(savepoint, [incident], told.spans))));
       } catch (error) {
         const state = refusedDataState(error);
         if (state === null) throw error;
@@ -106,7 +116,11 @@ export class IncidentConsumer implements PartitionHandler {
     return { planned, poison };
   }
 
-  private async plan(manager: EntityManager, incidents: readonly ToldIncident[]): Promise<PlannedNotification[]> {
+  private async plan(
+    manager: EntityManager,
+    incidents: readonly ToldIncident[],
+    spans: PlanSpans,
+  ): Promise<PlannedNotification[]> {
     if (incidents.length === 0) return [];
     const { store, clock } = this.parts;
     const projectIds = [...new Set(incidents.map(({ facts }) => facts.projectId))];
@@ -114,7 +128,7 @@ export class IncidentConsumer implements PartitionHandler {
     const stored = await store.channelsOf(manager, projectIds); // 3
     const known = await store.known(manager, incidentIds);
     const planned = planNotifications(incidents, this.audiences(stored), known); // 4
-    await store.insert(manager, planned, clock.now());
+    await store.insert(manager, withTraces(planned, spans), clock.now());
     return planned;
   }
 

@@ -36,14 +36,14 @@ export class NotificationStore {
     if (planned.length === 0) return;
     await manager.query(
       `INSERT INTO notification (id, event_id, project_id, heartbeat_id, incident_id, channel_id, channel_kind, transition,
-         facts, status, reason, next_attempt_at, created_at, finished_at)
+         facts, status, reason, traceparent, next_attempt_at, created_at, finished_at)
        SELECT id, event_id, project_id, heartbeat_id, incident_id, channel_id, channel_kind, transition,
-         facts, status, reason, CASE WHEN status = 'pending' THEN $12::timestamptz END, $12,
-         CASE WHEN status <> 'pending' THEN $12::timestamptz END
+         facts, status, reason, traceparent, CASE WHEN status = 'pending' THEN $13::timestamptz END, $13,
+         CASE WHEN status <> 'pending' THEN $13::timestamptz END
        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-         $9::jsonb[], $10::text[], $11::text[]) WITH ORDINALITY
+         $9::jsonb[], $10::text[], $11::text[], $12::text[]) WITH ORDINALITY
          AS planned (id, event_id, project_id, heartbeat_id, incident_id, channel_id, channel_kind, transition,
-           facts, status, reason, position)
+           facts, status, reason, traceparent, position)
        ORDER BY position`,
       [
         planned.map(({ id }) => id),
@@ -57,6 +57,7 @@ export class NotificationStore {
         planned.map(({ facts }) => JSON.stringify(facts)),
         planned.map(({ status }) => status),
         planned.map(({ reason }) => reason),
+        planned.map(({ traceparent }) => traceparent ?? null),
         new Date(now),
       ],
     );

@@ -34,7 +34,7 @@ export class Notifier {
   constructor(private readonly parts: NotifierParts) {}
 
   async start(): Promise<void> {
-    const { config, dataSource, session, log, timers, clock, logger, health, shutdown } = this.parts;
+    const { config, dataSource, session, log, timers, clock, logger, health, shutdown, tracing } = this.parts;
     const channels = this.openChannels();
     const defaults = new DefaultChannels(config, await defaultWebhookSecret(config, dataSource));
     const configuredIds = [...defaults.configured.map(({ id }) => id), TERMINAL_CHANNEL.id];
@@ -51,6 +51,7 @@ export class Notifier {
       clock,
       logger,
       metrics,
+      tracing,
       random: Math.random,
       roomAgain: () => void sweep.sweep(),
     });
@@ -64,6 +65,7 @@ export class Notifier {
       clock,
       logger,
       metrics,
+      tracing,
       planned: (planned) => deliverer.offer(planned.filter(({ status }) => status === 'pending')),
     });
 

@@ -25,6 +25,8 @@ export interface PlannedNotification extends KnownNotification {
   readonly facts: IncidentFacts;
   readonly status: 'pending' | 'suppressed';
   readonly reason: NotToldReason | null;
+  /** Where it belongs in a trace. */
+  readonly traceparent?: string | null;
 }
 
 /** Told when a project has no channel that can be used, so that an alert is seen at all. */

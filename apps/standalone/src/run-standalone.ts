@@ -3,7 +3,9 @@ import { startupProblem } from '@flatline/infrastructure';
 import {
   type FlatlineConfig,
   createKernel,
+  createLogger,
   loadConfig,
+  openTracing,
   settledWithin,
   SHUTDOWN_DEADLINE_MS,
   stopOnSignals,
@@ -27,7 +29,10 @@ export async function runStandalone(env: NodeJS.ProcessEnv): Promise<void> {
     fail(startupProblem(error, 'Flatline'));
     return;
   }
-  const kernel = createKernel(config);
+  const logger = createLogger(config);
+  const tracing = await openTracing(config, 'flatline', logger);
+  const kernel = createKernel(config, { logger, tracing });
+  kernel.shutdown.on('servers', 'tracing', () => tracing.close());
   stopOnSignals(kernel.shutdown, kernel.logger, kernel.clock);
   const starting = startStandalone(kernel, env);
   kernel.shutdown.on('intake', 'start', () => settledWithin(starting, STARTUP_GRACE_MS));

@@ -43,9 +43,9 @@ export async function startStandalone(kernel: Kernel, env: NodeJS.ProcessEnv): P
   };
 }
 
-function kernelParts({ clock, health, metrics, shutdown }: Kernel) {
+function kernelParts({ clock, health, metrics, shutdown, tracing }: Kernel) {
   metrics.includeProcess();
-  return { clock, health, metrics, shutdown };
+  return { clock, health, metrics, shutdown, tracing };
 }
 
 function withTokenKeys(config: FlatlineConfig, env: NodeJS.ProcessEnv, dataDir: string): FlatlineConfig {

@@ -1,18 +1,18 @@
 import { shardOf } from '@flatline/domain';
 import type { EventLog, LogProducer } from '@flatline/event-log';
 import { type DatabaseSession, OutboxRelay, type RelayedEvent } from '@flatline/persistence';
-import type { Kernel } from '@flatline/service-kernel';
+import { type Kernel, TRACEPARENT, type Tracing } from '@flatline/service-kernel';
 
 /** Starts to publish the outbox. Which of several processes does it is settled by locks in the database. */
 export async function startRelay(
-  { config, logger }: Kernel,
+  { config, logger, tracing }: Kernel,
   session: DatabaseSession,
   log: EventLog,
 ): Promise<OutboxRelay> {
   const producer = await log.producer();
   const relay = new OutboxRelay({
     session,
-    publish: (events) => publish(producer, events, config.PING_PARTITIONS),
+    publish: (events) => publish(producer, events, { partitions: config.PING_PARTITIONS, tracing }),
     onError: (error) => logger.warn({ err: error }, 'the outbox could not be published; trying again'),
   });
   relay.start();
@@ -20,11 +20,28 @@ export async function startRelay(
 }
 
 /** Appends in the order given, topic by topic: events of one key and topic keep their order. */
-async function publish(producer: LogProducer, events: readonly RelayedEvent[], partitions: number): Promise<void> {
+async function publish(
+  producer: LogProducer,
+  events: readonly RelayedEvent[],
+  { partitions, tracing }: { partitions: number; tracing: Tracing },
+): Promise<void> {
   for (const topic of new Set(events.map((event) => event.topic))) {
-    const records = events
-      .filter((event) => event.topic === topic)
-      .map(({ key, value }) => ({ partition: shardOf(key, partitions), key, value }));
+    const ofTopic = events.filter((event) => event.topic === topic);
+    const spans = ofTopic.map(({ traceparent: parent }) =>
+      parent === null
+        ? null
+        : tracing.start('publish', { kind: 'producer', parent, attributes: { 'messaging.destination.name': topic } }),
+    );
+    const records = ofTopic.map(({ key, value }, index) => {
+      const traceparent = spans[index]?.traceparent;
+      return {
+        partition: shardOf(key, partitions),
+        key,
+        value,
+        ...(traceparent == null ? {} : { headers: { [TRACEPARENT]: traceparent } }),
+      };
+    });
     await producer.append(topic, records);
+    spans.forEach((span) => span?.end());
   }
 }

@@ -2,9 +2,11 @@ import 'reflect-metadata';
 import { type DynamicModule, Module } from '@nestjs/common';
 import {
   createKernel,
+  createLogger,
   type Kernel,
   KernelModule,
   loadConfig,
+  openTracing,
   requireVariable,
   settledWithin,
   SHUTDOWN_DEADLINE_MS,
@@ -44,7 +46,11 @@ const STARTUP_GRACE_MS = 5_000;
 export async function runService(service: Service): Promise<void> {
   let kernel: Kernel | undefined;
   try {
-    kernel = createKernel(loadConfig(process.env), { service: service.name }); // 1
+    const config = loadConfig(process.env); // 1
+    const logger = createLogger(config, { service: service.name });
+    const tracing = await openTracing(config, service.name, logger);
+    kernel = createKernel(config, { logger, tracing });
+    kernel.shutdown.on('servers', 'tracing', () => tracing.close());
     kernel.metrics.includeProcess();
     stopOnSignals(kernel.shutdown, kernel.logger, kernel.clock);
     await start(service, kernel);

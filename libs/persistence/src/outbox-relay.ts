@@ -6,6 +6,8 @@ export interface RelayedEvent {
   readonly topic: string;
   readonly key: string;
   readonly value: Buffer;
+  /** Where it belongs in a trace; null where nothing is traced. */
+  readonly traceparent: string | null;
 }
 
 export interface RelayOptions {
@@ -20,6 +22,7 @@ interface OutboxRow {
   topic: string;
   key: string;
   payload: string;
+  traceparent: string | null;
 }
 
 const BATCH_ROWS = 500;
@@ -105,11 +108,11 @@ export class OutboxRelay {
     const { session, publish } = this.options;
     if (this.ownedSlots.length === 0) return 0;
     const rows = await session.query<OutboxRow>(
-      `SELECT seq, topic, key, payload FROM outbox WHERE slot = ANY($1::int[]) ORDER BY seq LIMIT ${BATCH_ROWS}`,
+      `SELECT seq, topic, key, payload, traceparent FROM outbox WHERE slot = ANY($1::int[]) ORDER BY seq LIMIT ${BATCH_ROWS}`,
       [this.ownedSlots],
     );
     if (rows.length === 0) return 0;
-    await publish(rows.map((row) => ({ topic: row.topic, key: row.key, value: Buffer.from(row.payload, 'utf8') })));
+    await publish(rows.map(({ payload, ...row }) => ({ ...row, value: Buffer.from(payload, 'utf8') })));
     await session.query('DELETE FROM outbox WHERE seq = ANY($1::bigint[])', [rows.map((row) => row.seq)]);
     return rows.length;
   }

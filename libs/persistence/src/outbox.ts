@@ -7,6 +7,8 @@ export interface OutboxEvent {
   readonly topic: string;
   readonly key: string;
   readonly payload: Buffer;
+  /** Where it belongs in a trace. */
+  readonly traceparent?: string | null;
 }
 
 /** Slots divide the outbox among relays; all events of a key lie in one slot. */
@@ -23,8 +25,8 @@ export async function enqueue(manager: EntityManager, events: readonly OutboxEve
   if (events.length === 0) return;
   await manager.query(
     `WITH added AS (
-       INSERT INTO outbox (id, topic, key, slot, payload)
-       SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[]) RETURNING 1
+       INSERT INTO outbox (id, topic, key, slot, payload, traceparent)
+       SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[]) RETURNING 1
      )
      SELECT pg_notify('${OUTBOX_NOTIFICATION}', '') FROM added LIMIT 1`,
     [
@@ -33,6 +35,7 @@ export async function enqueue(manager: EntityManager, events: readonly OutboxEve
       events.map((event) => event.key),
       events.map((event) => slotOf(event.key)),
       events.map((event) => event.payload.toString('utf8')),
+      events.map((event) => event.traceparent ?? null),
     ],
   );
 }

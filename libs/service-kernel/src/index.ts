@@ -25,3 +25,5 @@ export * from './settled-within';
 export * from './shutdown-sequence';
 export * from './signals';
 export * from './welcome-text';
+export * from './tracing/open-tracing';
+export * from './tracing/tracing';

@@ -11,6 +11,7 @@ import { createLogger, LOGGER, type Logger } from './logging/create-logger';
 import { Metrics } from './metrics/metrics';
 import { MetricsController } from './metrics/metrics.controller';
 import { ShutdownSequence } from './shutdown-sequence';
+import { NO_TRACING, TRACING, type Tracing } from './tracing/tracing';
 
 /** Injection token of the whole {@link Kernel}, for providers that are put together from many of its parts. */
 export const KERNEL = Symbol('KERNEL');
@@ -23,6 +24,7 @@ export interface Kernel {
   readonly health: HealthRegistry;
   readonly shutdown: ShutdownSequence;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
 }
 
 /** Makes a kernel from the configuration; parts can be given, as tests do. */
@@ -39,11 +41,12 @@ export function createKernel(
     health: parts.health ?? new HealthRegistry(),
     shutdown: parts.shutdown ?? new ShutdownSequence(clock, logger),
     metrics: parts.metrics ?? new Metrics(),
+    tracing: parts.tracing ?? NO_TRACING,
   };
 }
 
 /**
- * Global module with the kernel's parts (CONFIG, CLOCK, LOGGER, HealthRegistry, ShutdownSequence, Metrics, PublicUrl), the form of
+ * Global module with the kernel's parts (CONFIG, CLOCK, LOGGER, HealthRegistry, ShutdownSequence, Metrics, TRACING, PublicUrl), the form of
  * errors, `/healthz`, `/readyz` and `/metrics`. `infrastructure` are further providers everybody may inject: the data
  * source, the event log, the timers.
  */
@@ -58,6 +61,7 @@ export class KernelModule {
       { provide: HealthRegistry, useValue: kernel.health },
       { provide: ShutdownSequence, useValue: kernel.shutdown },
       { provide: Metrics, useValue: kernel.metrics },
+      { provide: TRACING, useValue: kernel.tracing },
       PublicUrl,
       ...infrastructure,
     ];

@@ -13,4 +13,5 @@ export * from './test-process';
 export * from './test-servers';
 export * from './test-smtp';
 export * from './use-flatline';
+export * from './trace-collector';
 export * from './webhook-receiver';

@@ -1,8 +1,9 @@
-import { verifyPingToken, type TokenKeyring } from '@flatline/domain';
+import { verifyPingToken } from '@flatline/domain';
+import { TRACEPARENT } from '@flatline/service-kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { IngestDirectory } from '../ingest-directory';
-import type { PingAppender } from '../ping-appender';
-import { PING_BODY_LIMIT_BYTES, USER_AGENT_LIMIT } from '../received-signal';
+import { acceptTraced } from '../accept-traced';
+import type { PingRouteParts } from '../ping-routes';
+import { PING_BODY_LIMIT_BYTES, type ReceivedSignal, USER_AGENT_LIMIT } from '../received-signal';
 
 /** The route of this dialect; one path, so that every other method on it is answered with 405. */
 export const TICKSTEM_PING_ROUTE = '/v1/heartbeats/:token/ping';
@@ -18,10 +19,7 @@ const RETRY_AFTER_SECONDS = '2';
  *
  * A plain route, not a controller: nothing lies between the socket and the log but the check of the token.
  */
-export function registerTickstemPings(
-  server: FastifyInstance,
-  { keyring, directory, appender }: { keyring: TokenKeyring; directory: IngestDirectory; appender: PingAppender },
-): void {
+export function registerTickstemPings(server: FastifyInstance, { keyring, directory, ...parts }: PingRouteParts): void {
   const answer = async (
     request: FastifyRequest<{ Params: { token: string } }>,
     reply: FastifyReply,
@@ -33,13 +31,14 @@ export function registerTickstemPings(
       reply.code(404);
       return NOT_FOUND;
     }
-    const ping = await appender.accept({
+    const signal: ReceivedSignal = {
       credential,
       kind: 'success',
       method: request.method,
       userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LIMIT),
       body: (request.body as Buffer | null | undefined) ?? undefined,
-    });
+    };
+    const ping = await acceptTraced(parts, signal, request.headers[TRACEPARENT]);
     if (!ping) {
       reply.code(503).header('retry-after', RETRY_AFTER_SECONDS);
       return UNAVAILABLE;

@@ -25,4 +25,9 @@ class Foundation extends SqlMigration {
   protected readonly file = '0001-foundation.sql';
 }
 
-export const migrations = [Foundation];
+class TraceContext extends SqlMigration {
+  readonly name = 'TraceContext1763900000002';
+  protected readonly file = '0002-trace-context.sql';
+}
+
+export const migrations = [Foundation, TraceContext];
