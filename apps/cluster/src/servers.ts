@@ -74,7 +74,11 @@ async function startOwnPostgres(kernel: Kernel, { dataDir, lock }: Place): Promi
 }
 
 async function startOwnKafka(kernel: Kernel, { dataDir }: Place): Promise<OwnServer> {
-  const starting = startKafka({ dataDir: path.join(dataDir, 'kafka'), onLog: (line) => kernel.logger.info(line) });
+  const starting = startKafka({
+    dataDir: path.join(dataDir, 'kafka'),
+    tuning: 'throughput',
+    onLog: (line) => kernel.logger.info(line),
+  });
   const node = async (): Promise<LocalServer> => (await starting).nodes[0]!;
   await keep(kernel, restartable('Kafka', node));
   const server = await node();

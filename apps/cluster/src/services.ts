@@ -3,13 +3,8 @@ import type { Kernel } from '@flatline/service-kernel';
 import { KeptRunning } from './kept-running';
 import { type ServiceName, ServiceProcess } from './service-process';
 
-/** How many of each: two, so that one may be lost. */
-export const SERVICES: readonly (readonly [ServiceName, number])[] = [
-  ['ingest', 2],
-  ['management-api', 2],
-  ['deadline-scheduler', 2],
-  ['notifier', 2],
-];
+/** What is started more than once, as CLUSTER_PROCESSES_PER_SERVICE says: by default twice, so that one may be lost. */
+export const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
 
 /** A process of a service, as it is told to people. */
 export interface RunningService {

@@ -33,7 +33,7 @@ const STILL_STARTING_EVERY_MS = 10_000;
  * 2. end the processes that a killed supervisor left behind; look whether the port is free
  * 3. Postgres, Kafka and Redis, unless the environment names others
  * 4. migrate
- * 5. two of each service and the gateway, until all are ready
+ * 5. the services, two of each unless told otherwise, and the gateway, until all are ready
  */
 export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Promise<StartedCluster> {
   const { config, logger } = kernel;
@@ -81,16 +81,16 @@ interface Ports {
 }
 
 async function choosePorts(config: FlatlineConfig): Promise<Ports> {
-  const count = SERVICES.reduce((sum, [, each]) => sum + each, 0);
+  const count = SERVICES.length * config.CLUSTER_PROCESSES_PER_SERVICE;
   const [spare = 0, ...parts] = (await findFreePorts(count + 2)).filter((port) => port !== config.PORT);
   return { gateway: config.PORT || spare, parts };
 }
 
 /** Every process with what is its own in its environment. */
-function plan(common: NodeJS.ProcessEnv, { HOST }: FlatlineConfig, { gateway, parts }: Ports): ServiceStart[] {
+function plan(common: NodeJS.ProcessEnv, config: FlatlineConfig, { gateway, parts }: Ports): ServiceStart[] {
   const left = [...parts];
-  const starts = SERVICES.flatMap(([service, count]) =>
-    Array.from({ length: count }, (_, index) => {
+  const starts = SERVICES.flatMap((service) =>
+    Array.from({ length: config.CLUSTER_PROCESSES_PER_SERVICE }, (_, index) => {
       const port = left.shift()!;
       return {
         name: `${service}-${index + 1}`,
@@ -106,7 +106,7 @@ function plan(common: NodeJS.ProcessEnv, { HOST }: FlatlineConfig, { gateway, pa
       .map(({ port }) => `http://${HOST_OF_PARTS}:${port}`)
       .join(',');
   const env = {
-    ...{ ...common, HOST, PORT: `${gateway}` },
+    ...{ ...common, HOST: config.HOST, PORT: `${gateway}` },
     INGEST_URLS: urlsOf('ingest'),
     MANAGEMENT_API_URLS: urlsOf('management-api'),
   };

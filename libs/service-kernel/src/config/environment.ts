@@ -176,6 +176,9 @@ export const ENVIRONMENT = z.object({
     description: 'Where the gateway finds the management APIs, in the same form.',
     whenUnset: 'the gateway refuses to start; nothing else needs it',
   }),
+  CLUSTER_PROCESSES_PER_SERVICE: defaulted(wholeNumber(1, 16), '2', {
+    description: 'How many processes of each service `npm run cluster` starts. Nothing else looks at it.',
+  }),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlWithScheme('http:', 'https:'), {
     description: 'OpenTelemetry collector that takes traces by OTLP over HTTP, for example http://localhost:4318.',
     whenUnset: 'nothing is traced',
