@@ -4,9 +4,15 @@ import { ConfigError, endBecause, type FlatlineConfig, type Kernel, requireVaria
 
 /**
  * Connects to the event log that the configuration names. The one place that chooses between its adapters.
+ *
+ * @param end the process cannot go on with this log; unset: it stops in the order of this kernel
  * @throws ConfigError when a variable that the others call for is missing, or a file cannot be read
  */
-export function openEventLog(kernel: Kernel, databaseUrl: string): Promise<EventLog> {
+export function openEventLog(
+  kernel: Kernel,
+  databaseUrl: string,
+  end = (reason: string): void => endBecause(kernel, reason),
+): Promise<EventLog> {
   const { config, logger, clock } = kernel;
   const monotonic = (): number => clock.monotonic();
   if (!config.KAFKA_BROKERS) return openPostgresEventLog({ url: databaseUrl, logger, monotonic });
@@ -18,7 +24,7 @@ export function openEventLog(kernel: Kernel, databaseUrl: string): Promise<Event
     replicationFactor: config.KAFKA_REPLICATION_FACTOR,
     logger,
     monotonic,
-    onFatal: (error) => endBecause(kernel, error.message),
+    onFatal: (error) => end(error.message),
   });
 }
 

@@ -76,7 +76,7 @@ async function open(
 ): Promise<Infrastructure> {
   const { config, clock, logger, health, shutdown } = kernel;
   const { dataSource, partitioning } = await openDatabase(kernel, databaseUrl);
-  const log = await connectLog(kernel, databaseUrl, dataSource, partitioning);
+  const log = await connectLog(kernel, databaseUrl, { dataSource, partitioning, end });
 
   const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock });
   shutdown.on('producers', 'timers', () => timers.close());
@@ -114,15 +114,22 @@ async function open(
   };
 }
 
+interface LogContext {
+  readonly dataSource: DataSource;
+  readonly partitioning: Partitioning;
+  /** Ends the process in its own order, whatever of it is still being opened. */
+  readonly end: (reason: string) => void;
+}
+
 /** Opens the log of this installation and makes its topics. */
 async function connectLog(
   kernel: Kernel,
   databaseUrl: string,
-  dataSource: DataSource,
-  { partitions, generation }: Partitioning,
+  { dataSource, partitioning, end }: LogContext,
 ): Promise<EventLog> {
+  const { partitions, generation } = partitioning;
   const log = await reach('event log', logServer(kernel), async () => {
-    const opened = inGeneration(await openEventLog(kernel, databaseUrl), generation);
+    const opened = inGeneration(await openEventLog(kernel, databaseUrl, end), generation);
     kernel.shutdown.on('producers', 'event log', () => opened.close());
     await opened.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions })));
     return opened;
