@@ -4,6 +4,7 @@ import { leaveNothing, secondJobId, WAKE_JOB_NAME } from '../timer-store';
 import type { Armed, JobQueue, TimerStore } from '../timer-store';
 import type { TimersClock, WakeEntry } from '../wake-queue';
 import { Doorbell } from './doorbell';
+import { OneAtATime } from './one-at-a-time';
 import { PostgresWakeBackend } from './postgres-wake-backend';
 import { SharedConnection } from './shared-connection';
 
@@ -44,6 +45,7 @@ export class PostgresTimerStore implements TimerStore {
   readonly connection: ConnectionOptions = {};
   readonly backendFactory: BackendFactory;
   private readonly shared: SharedConnection;
+  private readonly looks = new OneAtATime();
   private readonly workers = new Map<string, PostgresWakeBackend>();
   private readonly listeners: ((error: Error) => void)[] = [];
   private asking: Promise<string | null> | undefined;
@@ -52,9 +54,10 @@ export class PostgresTimerStore implements TimerStore {
     this.shared = new SharedConnection(parts.databaseUrl);
     this.shared.on('error', (error: Error) => this.listeners.forEach((listener) => listener(error)));
     const doorbell = new Doorbell(this.shared);
+    const { looks } = this;
     this.backendFactory = (name, opts, { withBlockingConnection } = {}) => {
       const backend = new PostgresWakeBackend(
-        { connection: this.shared, doorbell, clock: parts.clock },
+        { connection: this.shared, doorbell, clock: parts.clock, looks },
         name,
         opts as never,
       );
@@ -95,7 +98,7 @@ export class PostgresTimerStore implements TimerStore {
   }
 
   async mark(queue: JobQueue): Promise<string | null> {
-    const [row] = await this.ask<{ value: string }>(GET_MARK, [queue.name]);
+    const [row] = await this.looks.run(() => this.ask<{ value: string }>(GET_MARK, [queue.name]));
     return row?.value ?? null;
   }
 

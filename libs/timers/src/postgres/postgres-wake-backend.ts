@@ -4,6 +4,7 @@ import type { JobJson, MinimalJob, QueueBaseOptions } from 'bullmq';
 import { leaveNothing, WAKE_JOB_NAME } from '../timer-store';
 import type { TimersClock } from '../wake-queue';
 import type { Doorbell } from './doorbell';
+import type { OneAtATime } from './one-at-a-time';
 import type { SharedConnection } from './shared-connection';
 
 /** Jobs claimed or completed in one statement. */
@@ -64,6 +65,11 @@ export interface WakeBackendParts {
   connection: SharedConnection;
   doorbell: Doorbell;
   clock: TimersClock;
+  /**
+   * Looks, claims and stalled checks of all queues, which tend to come in the same instant: without this, many queues at
+   * rest would keep every connection of the pool open.
+   */
+  looks: OneAtATime;
 }
 
 /**
@@ -130,6 +136,10 @@ export class PostgresWakeBackend extends PostgresQueueBackend {
       if (!this.completing) void this.complete();
     });
     return { result: fetchNext ? this.nextClaimed() : undefined, finishedOn: this.parts.clock.now() };
+  }
+
+  override moveStalledJobsToWait(): Promise<string[]> {
+    return this.parts.looks.run(() => super.moveStalledJobsToWait());
   }
 
   override async extendLocks(ids: string[], _tokens: string[], durationMs: number): Promise<string[]> {
@@ -211,13 +221,11 @@ export class PostgresWakeBackend extends PostgresQueueBackend {
 
   private async claim(token: string): Promise<void> {
     const { concurrency = 1, lockDuration = 30_000 } = this.opts as { concurrency?: number; lockDuration?: number };
-    const rows = await this.ask<ClaimedRow>(CLAIM, [
-      this.queueName,
-      Math.min(concurrency, MAX_BATCH),
-      token,
-      lockDuration,
-      this.parts.clock.now(),
-    ]);
+    const { clock, looks } = this.parts;
+    const limit = Math.min(concurrency, MAX_BATCH);
+    const rows = await looks.run(() =>
+      this.ask<ClaimedRow>(CLAIM, [this.queueName, limit, token, lockDuration, clock.now()]),
+    );
     this.claimed.push(...rows);
     this.lookedAtMs = this.parts.clock.monotonic();
   }
@@ -247,7 +255,9 @@ export class PostgresWakeBackend extends PostgresQueueBackend {
 
   /** Ms until the next job is due; <= 0 when one is ready. */
   private async look(): Promise<number> {
-    const [row] = await this.ask<{ ready: boolean; next_at: string | null }>(LOOK, [this.queueName]);
+    const [row] = await this.parts.looks.run(() =>
+      this.ask<{ ready: boolean; next_at: string | null }>(LOOK, [this.queueName]),
+    );
     this.lookedAtMs = this.parts.clock.monotonic();
     if (row?.ready) return 0;
     return row?.next_at == null ? MAX_SLEEP_MS : Number(row.next_at) - this.parts.clock.now();
