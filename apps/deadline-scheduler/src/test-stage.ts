@@ -26,17 +26,18 @@ export class Stage {
     public scheduler: DeadlineScheduler | null,
   ) {}
 
-  static async open(database?: TestDatabase): Promise<Stage> {
+  /** @param variables of the environment, beside those that every stage has */
+  static async open(database?: TestDatabase, variables: Record<string, string> = {}): Promise<Stage> {
     const own = database ?? (await createTestDatabase('scheduler'));
     await migrate(own.url);
     // A lease shorter than an ingest could keep, so that tests of what comes after it need not wait.
     const config = {
-      ...loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS) }),
+      ...loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS), ...variables }),
       INGEST_LEASE_SECONDS: 2,
     };
     const kernel = createKernel(config);
     const infrastructure = await openInfrastructure(kernel, own.url);
-    const producer = await infrastructure.log.producer({ exclusiveId: 'test' });
+    const producer = await infrastructure.log.producer({ exclusiveId: uuidv7() });
     await infrastructure.dataSource.query(
       `INSERT INTO project (id, name, created_at) VALUES ($1, 'test', now()) ON CONFLICT DO NOTHING`,
       [PROJECT],
@@ -120,6 +121,21 @@ export class Stage {
         }),
       })),
     );
+  }
+
+  /** Pulses four times a second, as an ingest does. @returns a function that ends it */
+  pulseOnAndOn(): () => Promise<void> {
+    let isOn = true;
+    const pulsing = (async () => {
+      while (isOn) {
+        await this.pulse();
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    })();
+    return () => {
+      isOn = false;
+      return pulsing;
+    };
   }
 
   async rows<Row>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
