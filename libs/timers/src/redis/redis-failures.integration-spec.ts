@@ -88,9 +88,9 @@ describe('timers on Redis when something breaks', () => {
     await eventually(async () => expect(await queue.missing()).toBeNull(), patiently);
     redis.pause();
     const askedAtMs = clock.monotonic();
-    const refused = expect(queue.wakeAt([{ id: 'a', at: 1 }])).rejects.toMatchObject({ name: 'TimersUnavailable' });
+    const refused = queue.wakeAt([{ id: 'a', at: 1 }]).catch((error: Error) => error.name);
     expect(await queue.missing()).toMatch(/^the timers cannot use Redis: |does not answer/);
-    await refused;
+    expect(await refused).toBe('TimersUnavailable');
     expect(clock.monotonic() - askedAtMs).toBeLessThan(3_500);
     // Long enough for every connection to be given up.
     await new Promise((resolve) => setTimeout(resolve, 7_000));
