@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { shardOf } from '@flatline/domain';
-import { type EventLog, inGeneration, openPostgresEventLog } from '@flatline/event-log';
+import { type EventLog, inGeneration, openKafkaEventLog, openPostgresEventLog } from '@flatline/event-log';
 import {
   DEADLINE_SCHEDULER_GROUP,
   HEARTBEATS_TOPIC,
@@ -18,7 +18,7 @@ import {
   requireSameLog,
 } from '@flatline/persistence';
 import { SystemClock } from '@flatline/service-kernel';
-import { createTestDatabase, type TestDatabase } from '@flatline/test-kit';
+import { createTestDatabase, startTestKafka, type TestDatabase, type TestKafka } from '@flatline/test-kit';
 import type { DataSource } from 'typeorm';
 import { growPartitions, type Growth } from './grow-partitions';
 
@@ -97,7 +97,7 @@ describe('growing partitions', () => {
     );
   }
 
-  it('gives every heartbeat its new shard, and every shard what is true of the one it comes from', async () => {
+  async function expectEverythingToGoOnInEightShards(): Promise<void> {
     await installation();
     const moved = ids.filter((id) => shardOf(id, 8) !== shardOf(id, FROM)).length;
     const indexes = (await everything()) as { indexes: string[] };
@@ -133,6 +133,26 @@ describe('growing partitions', () => {
     await expect(requirePartitioning(dataSource, FROM)).rejects.toThrow(/set PING_PARTITIONS/);
     expect(await inGeneration(log, 2).bounds(PINGS_TOPIC, 7)).toEqual({ start: 0, end: 0 });
     expect(await log.bounds(PINGS_TOPIC, 1)).toEqual({ start: 0, end: 2 });
+  }
+
+  it('gives every heartbeat its new shard, and every shard what is true of the one it comes from', async () => {
+    await expectEverythingToGoOnInEightShards();
+  });
+
+  describe('with the log on Kafka', () => {
+    let kafka: TestKafka;
+    beforeAll(async () => {
+      kafka = await startTestKafka();
+    });
+    afterAll(() => kafka.stop());
+    beforeEach(async () => {
+      await log.close();
+      log = await openKafkaEventLog({ brokers: kafka.brokers, replicationFactor: 1, logger });
+    });
+
+    it('does the same', async () => {
+      await expectEverythingToGoOnInEightShards();
+    });
   });
 
   it('changes nothing when there are so many already, and grows again', async () => {
