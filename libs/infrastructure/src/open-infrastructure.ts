@@ -1,6 +1,5 @@
 import type { Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog, inGeneration } from '@flatline/event-log';
-import { TOPICS } from '@flatline/events';
 import {
   DatabaseSession,
   DefinitionNotices,
@@ -17,6 +16,7 @@ import { logServer, openEventLog } from './open-event-log';
 import { startRelay } from './outbox';
 import { OutboxMetrics } from './outbox-metrics';
 import { reach } from './server-away';
+import { topicsOf } from './topics-of';
 
 /** What a process stands on, as providers that every module may inject. */
 export interface Infrastructure {
@@ -131,7 +131,7 @@ async function connectLog(
   const log = await reach('event log', logServer(kernel), async () => {
     const opened = inGeneration(await openEventLog(kernel, databaseUrl, end), generation);
     kernel.shutdown.on('producers', 'event log', () => opened.close());
-    await opened.ensureTopics(TOPICS.map((topic) => ({ ...topic, partitions })));
+    await opened.ensureTopics(topicsOf(kernel.config, partitions));
     return opened;
   });
   await reach('database', 'Postgres', () => requireSameLog(dataSource, log.identity()));

@@ -88,6 +88,11 @@ export const ENVIRONMENT = z.object({
       'Copies of each record in topics that Flatline creates. From 3 up, 2 of them must have it before a ping is ' +
       'acknowledged; below that a lost broker can lose acknowledged pings.',
   }),
+  KAFKA_RETENTION_HOURS: defaulted(wholeNumber(1, 8_760), '72', {
+    description:
+      'Hours that Kafka keeps pings and events, read or not. Longer than Postgres or all deadline schedulers are ever ' +
+      'away: Kafka drops what is older even if nobody has applied it.',
+  }),
   KAFKA_TLS: defaulted(yesOrNo, 'false', {
     description: 'Whether the connections to Kafka are encrypted.',
   }),
