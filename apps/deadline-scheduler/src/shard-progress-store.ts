@@ -9,6 +9,13 @@ export interface ShardPosition {
   readonly progress: ShardProgress;
 }
 
+/** A shard that goes on from where it is expected to be. */
+export interface PositionMove {
+  readonly shard: number;
+  readonly from: number;
+  readonly to: ShardPosition;
+}
+
 /** Absences closer together than this are one: pulses are a quarter of a second apart, and an outage flickers. */
 const ABSENCES_MERGE_MS = 1_000;
 /** Older absences cannot touch a deadline any more: the longest interval and grace are 366 days each. */
@@ -41,24 +48,26 @@ export class ShardProgressStore {
     };
   }
 
-  /** Moves position and watermark together. False when the position is not where it was expected: nothing was written. */
-  async move(manager: EntityManager, shard: number, from: number, to: ShardPosition, now: number): Promise<boolean> {
-    const { watermark, ingests, spells } = to.progress;
+  /** Moves positions and watermarks together. False when one is not where it is expected: roll everything back. */
+  async move(manager: EntityManager, moves: readonly PositionMove[], now: number): Promise<boolean> {
     const [, moved] = await manager.query<[unknown, number]>(
-      `UPDATE consumer_offset SET next_offset = $5, watermark = $6, ingests = $7, updated_at = $8
-       WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
+      `UPDATE consumer_offset AS c SET next_offset = u.next_offset, watermark = to_timestamp(u.watermark / 1000.0),
+         ingests = u.ingests, updated_at = $3
+       FROM unnest($4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::jsonb[])
+         AS u(partition, expected, next_offset, watermark, ingests)
+       WHERE consumer_group = $1 AND topic = $2 AND c.partition = u.partition AND c.next_offset = u.expected`,
       [
         DEADLINE_SCHEDULER_GROUP,
         PINGS_TOPIC,
-        shard,
-        from,
-        to.nextOffset,
-        watermark === null ? null : new Date(watermark),
-        JSON.stringify({ ingests, spells }),
         new Date(now),
+        moves.map(({ shard }) => shard),
+        moves.map(({ from }) => from),
+        moves.map(({ to }) => to.nextOffset),
+        moves.map(({ to }) => to.progress.watermark),
+        moves.map(({ to: { progress } }) => JSON.stringify({ ingests: progress.ingests, spells: progress.spells })),
       ],
     );
-    return moved === 1;
+    return moved === moves.length;
   }
 
   /** The committed watermark of every shard that has one. */

@@ -1,0 +1,140 @@
+import type { Absence, RuleContext } from '@flatline/domain';
+import { PositionMoved } from '@flatline/event-log';
+import { bury, type PoisonRecord } from '@flatline/persistence';
+import type { Clock } from '@flatline/service-kernel';
+import type { DataSource, EntityManager } from 'typeorm';
+import { type Batch, type LoggedPing, signalsByHeartbeat } from './batch';
+import { foldSignals, type Folded } from './fold';
+import type { HistoryStore } from './history-store';
+import { isPoison, reasonOf } from './poison';
+import type { RuntimeStore } from './runtime-store';
+import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
+import { merge } from './story';
+import { type StorySpans, traced } from './story-spans';
+
+export interface BatchTransactionParts {
+  readonly dataSource: DataSource;
+  readonly clock: Clock;
+  readonly runtime: RuntimeStore;
+  readonly history: HistoryStore;
+  readonly progress: ShardProgressStore;
+}
+
+/** A batch of one shard, and what becomes of the shard when it is applied. */
+export interface ShardBatch {
+  readonly shard: number;
+  readonly batch: Batch;
+  /** Where the position is expected to be. */
+  readonly from: number;
+  readonly to: ShardPosition;
+  /** Absences that its pulses made certain; the context holds them too. */
+  readonly newAbsences: readonly Absence[];
+  readonly context: RuleContext;
+  readonly spans: StorySpans;
+}
+
+/** What was committed. */
+export interface Applied {
+  readonly folded: readonly Folded[];
+  readonly poison: readonly PoisonRecord[];
+}
+
+/**
+ * Applies batches of pings and pulses in one transaction, exactly once:
+ *
+ * 1. lock the runtime rows of the batches in the order of their ids, with their newest definitions
+ * 2. fold the pings through the deadline rule
+ * 3. write rows, history, incidents and events
+ * 4. put aside what could not be read, and note absences
+ * 5. move the positions, and the watermarks with them, from where they are expected; when one is not there, everything is
+ *    rolled back
+ *
+ * A crash anywhere, a rebalance or a zombie changes nothing twice.
+ */
+export class BatchTransaction {
+  constructor(private readonly parts: BatchTransactionParts) {}
+
+  /**
+   * All or nothing.
+   * @returns what became of each batch, in their order
+   * @throws PositionMoved when that is so for any of them; poison as the database or the rule refuses it
+   */
+  apply(batches: readonly ShardBatch[]): Promise<Applied[]> {
+    return this.commit(batches, (manager, now) => this.applyTogether(manager, batches, now));
+  }
+
+  /** Steps 1 to 3 for each ping under a savepoint of its own: poison goes to the dead letters, the others stay. */
+  async applyOneByOne(batch: ShardBatch): Promise<Applied> {
+    const [applied] = await this.commit([batch], async (manager, now) => {
+      const folded: Folded[] = [];
+      const poison: PoisonRecord[] = [];
+      for (const ping of batch.batch.pings) {
+        try {
+          const alone = { ...batch, batch: { ...batch.batch, pings: [ping] } };
+          const [one] = await manager.transaction((savepoint) => this.applyTogether(savepoint, [alone], now));
+          folded.push(...(one?.folded ?? []));
+        } catch (error) {
+          if (!isPoison(error)) throw error;
+          poison.push({ record: ping.record, reason: reasonOf(error) });
+        }
+      }
+      return [{ folded, poison }];
+    });
+    return applied!;
+  }
+
+  private commit(
+    batches: readonly ShardBatch[],
+    applyPings: (manager: EntityManager, now: number) => Promise<Applied[]>,
+  ): Promise<Applied[]> {
+    const { dataSource, progress, clock } = this.parts;
+    return dataSource.transaction(async (manager) => {
+      const now = clock.now();
+      const applied = await applyPings(manager, now); // 1 to 3
+      const results = applied.map(({ folded, poison }, index) => ({
+        folded,
+        poison: [...batches[index]!.batch.poison, ...poison],
+      }));
+      await bury(
+        manager,
+        results.flatMap(({ poison }) => poison),
+        now,
+      ); // 4
+      for (const { shard, newAbsences } of batches) await progress.addAbsences(manager, shard, newAbsences);
+      if (!(await progress.move(manager, batches, now))) throw new PositionMoved(); // 5
+      return results;
+    });
+  }
+
+  private async applyTogether(manager: EntityManager, batches: readonly ShardBatch[], now: number): Promise<Applied[]> {
+    const { runtime, history } = this.parts;
+    const pings = batches.flatMap(({ batch }) => batch.pings);
+    if (pings.length === 0) return batches.map(() => ({ folded: [], poison: [] }));
+    const locked = await runtime.lock(manager, [...new Set(pings.map((ping) => ping.heartbeatId))]); // 1
+    const results = batches.map(({ batch, context }) => foldAll(locked, batch.pings, context, now)); // 2
+    await runtime.write(manager, results.flat()); // 3
+    await history.writePings(
+      manager,
+      pings.filter((ping) => locked.has(ping.heartbeatId)),
+    );
+    const stories = results.map((folded, index) =>
+      traced(merge(folded.map(({ story }) => story)), batches[index]!.spans),
+    );
+    await history.writeStory(manager, merge(stories), now);
+    return results.map((each) => ({ folded: each, poison: [] }));
+  }
+}
+
+function foldAll(
+  locked: Awaited<ReturnType<RuntimeStore['lock']>>,
+  pings: readonly LoggedPing[],
+  context: RuleContext,
+  now: number,
+): Folded[] {
+  const folded: Folded[] = [];
+  for (const [id, signals] of signalsByHeartbeat(pings)) {
+    const heartbeat = locked.get(id);
+    if (heartbeat) folded.push(foldSignals(heartbeat, signals, context, now));
+  }
+  return folded;
+}
