@@ -8,7 +8,7 @@ import {
   PartitioningWatch,
   requireSameLog,
 } from '@flatline/persistence';
-import { endBecause, type Kernel, ShutdownSequence } from '@flatline/service-kernel';
+import { endBecause, type Kernel, RecurringWarning, ShutdownSequence } from '@flatline/service-kernel';
 import { createTimers, TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
 import { databaseMissing, openDatabase } from './open-database';
@@ -81,9 +81,8 @@ async function open(
   const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock });
   shutdown.on('producers', 'timers', () => timers.close());
 
-  const session = new DatabaseSession(databaseUrl, (error) =>
-    logger.warn({ err: error }, 'the session with the database was interrupted'),
-  );
+  const interrupted = new RecurringWarning(logger, clock, 'the session with the database was interrupted');
+  const session = new DatabaseSession(databaseUrl, (error) => interrupted.note(error));
   shutdown.on('producers', 'database session', () => session.stop());
   await reach('database', 'Postgres', () => new PartitioningWatch(session, partitioning, end).start());
   const notices = new DefinitionNotices(session, (error) =>

@@ -1,19 +1,20 @@
 import { shardOf } from '@flatline/domain';
 import type { EventLog, LogProducer } from '@flatline/event-log';
 import { type DatabaseSession, OutboxRelay, type RelayedEvent } from '@flatline/persistence';
-import { type Kernel, TRACEPARENT, type Tracing } from '@flatline/service-kernel';
+import { type Kernel, RecurringWarning, TRACEPARENT, type Tracing } from '@flatline/service-kernel';
 
 /** Starts to publish the outbox. Which of several processes does it is settled by locks in the database. */
 export async function startRelay(
-  { config, logger, tracing }: Kernel,
+  { config, clock, logger, tracing }: Kernel,
   session: DatabaseSession,
   log: EventLog,
 ): Promise<OutboxRelay> {
   const producer = await log.producer();
+  const failing = new RecurringWarning(logger, clock, 'the outbox could not be published; trying again');
   const relay = new OutboxRelay({
     session,
     publish: (events) => publish(producer, events, { partitions: config.PING_PARTITIONS, tracing }),
-    onError: (error) => logger.warn({ err: error }, 'the outbox could not be published; trying again'),
+    onError: (error) => failing.note(error),
   });
   relay.start();
   return relay;

@@ -19,6 +19,7 @@ export * from './kernel.module';
 export * from './logging/create-logger';
 export * from './logging/nest-logger';
 export * from './logging/pretty-line';
+export * from './logging/recurring-warning';
 export * from './logging/scrubber';
 export * from './metrics/metrics';
 export * from './settled-within';
