@@ -11,6 +11,8 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { watchCpu } from './target/process-tree.mjs';
+
 const require = createRequire(import.meta.url);
 const built = (path) => require(`../../dist/${path}/src/index.js`);
 const { shardOf } = built('libs/domain');
@@ -67,16 +69,20 @@ try {
   await addHeartbeats(armed - due, () => Date.now() + HOUR_MS + Math.random() * HOUR_MS);
   await forgetTimers();
   await restoreAll('before the deadlines');
+  await sleep(startsAt - Date.now());
+  const whileSpread = watchCpu(process.pid);
   await untilTold(spread, startsAt + 60_000);
   const lateBy = spread.map((id) => told.get(id) ?? Infinity).sort((a, b) => a - b);
   console.log(
     `deadline to event, ${due} over 20 s with ${armed} armed: p50 ${percentileOfSorted(lateBy, 50)} ms, ` +
-      `p99 ${percentileOfSorted(lateBy, 99)} ms, most ${lateBy.at(-1)} ms`,
+      `p99 ${percentileOfSorted(lateBy, 99)} ms, most ${lateBy.at(-1)} ms; ${cores(whileSpread())}`,
   );
+  await sleep(instant - Date.now());
+  const whileTogether = watchCpu(process.pid);
   await untilTold(together, instant + 120_000);
   const judged = together.map((id) => told.get(id) ?? Infinity).sort((a, b) => a - b);
   console.log(
-    `${atOnce} deadlines in one second, deadline to event: p50 ${percentileOfSorted(judged, 50)} ms, most ${judged.at(-1)} ms`,
+    `${atOnce} deadlines in one second, deadline to event: p50 ${percentileOfSorted(judged, 50)} ms, most ${judged.at(-1)} ms; ${cores(whileTogether())}`,
   );
 } finally {
   await stopPulsing();
@@ -185,6 +191,13 @@ async function restoreAll(cause) {
     `${cause}: ${count} armed again after ${seconds(now - startedAt)} s, of which ${seconds(firstAt - startedAt)} s until ` +
       `it was noticed; ${Math.round(((await usedBytes()) - emptyBytes) / count)} bytes of Redis each`,
   );
+}
+
+/** What was used meanwhile; much by others means that the figures beside it are not worth quoting. */
+function cores(used) {
+  if (!used) return 'processor time is not known here';
+  const { server, children, others } = used;
+  return `cores used: Node ${server.toFixed(2)}, Postgres and Redis ${children.toFixed(2)}, others ${others.toFixed(2)}`;
 }
 
 async function usedBytes() {

@@ -42,6 +42,8 @@ export type Commands = Redis & Scripts;
 export class RedisClients {
   readonly commands: Commands;
   readonly workers: Redis;
+  /** Why there was no connection last time: refused, a certificate, a password. */
+  private problem = 'no answer';
 
   constructor(redisUrl: string, onError: (error: Error) => void) {
     this.commands = new Redis(redisUrl, {
@@ -59,7 +61,10 @@ export class RedisClients {
       maxRetriesPerRequest: null,
       socketTimeout: 15_000,
     });
-    this.commands.on('error', onError);
+    this.commands.on('error', (error: Error & { code?: unknown }) => {
+      this.problem = error.message || String(error.code);
+      onError(error);
+    });
     this.workers.on('error', onError);
   }
 
@@ -74,7 +79,7 @@ export class RedisClients {
       };
       const timer = setTimeout(() => {
         commands.off('ready', ready);
-        reject(new Error('Redis cannot be reached'));
+        reject(new Error(`no connection (${this.problem})`));
       }, CONNECT_WITHIN_MS);
       commands.once('ready', ready);
     });

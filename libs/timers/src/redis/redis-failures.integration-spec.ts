@@ -54,7 +54,7 @@ describe('timers on Redis when something breaks', () => {
     const askedAtMs = clock.monotonic();
     await expect(queue.wakeAt([{ id: 'a', at: 1 }])).rejects.toMatchObject({ name: 'TimersUnavailable' });
     expect(clock.monotonic() - askedAtMs).toBeLessThan(2_500);
-    expect(await queue.missing()).toBe('the timers cannot use Redis: Redis cannot be reached');
+    expect(await queue.missing()).toMatch(/^the timers cannot use Redis: no connection \(.*ECONNREFUSED/);
     await expect(queue.armedCount()).rejects.toMatchObject({ name: 'TimersUnavailable' });
     await expect(queue.isIntact('all')).rejects.toMatchObject({ name: 'TimersUnavailable' });
     expect(lines.length).toBeLessThan(10);
