@@ -18,7 +18,7 @@ export async function acceptTraced(
   const span = tracing.start('ping', {
     kind: 'server',
     parent: typeof parent === 'string' ? parent : null,
-    attributes: { 'flatline.heartbeat.id': signal.credential.heartbeatId, 'http.request.method': signal.method },
+    attributes: { 'flatline.heartbeat.id': signal.recipient.heartbeatId, 'http.request.method': signal.method },
   });
   const ping = await appender.accept({ ...signal, traceparent: span.traceparent });
   span.note({ 'http.response.status_code': ping ? 200 : 503, ...(ping && { 'flatline.ping.id': ping.id }) });

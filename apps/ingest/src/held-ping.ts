@@ -37,7 +37,7 @@ export function recordOf(
   origin: PingOrigin,
   traceparent: string | null,
 ): { id: string; record: OutgoingRecord } {
-  const { heartbeatId, generation } = signal.credential;
+  const { heartbeatId, generation } = signal.recipient;
   const { partition, receivedAt, ingestId, epoch, sequence } = origin;
   const id = uuidv7();
   const value = pingReceived.encode({

@@ -5,6 +5,7 @@ import type { TokenKeyring } from '@flatline/domain';
 import { IngestDirectory } from './ingest-directory';
 import { PingAppender } from './ping-appender';
 import { registerPingRoutes } from './ping-routes';
+import { VerifiedTokens } from './verified-tokens';
 
 /** Connects the parts of the ingest to the process: its socket, its readiness and its end. */
 @Injectable()
@@ -20,7 +21,8 @@ export class IngestService implements OnModuleInit {
     const { fastify } = this.host.httpAdapter as unknown as HttpAdapter;
     const { config, health, shutdown, tracing } = this.kernel;
     const keyring = requireVariable(config, 'PING_TOKEN_KEYS') as unknown as TokenKeyring;
-    registerPingRoutes(fastify, { keyring, directory: this.directory, appender: this.appender, tracing });
+    const tokens = new VerifiedTokens(keyring, config.PING_PARTITIONS);
+    registerPingRoutes(fastify, { tokens, directory: this.directory, appender: this.appender, tracing });
     // Not before jobs can reach us: the first pulse says since when they could.
     fastify.server.once('listening', () => this.appender.start());
 

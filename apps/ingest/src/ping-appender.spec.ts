@@ -63,7 +63,7 @@ class ScriptedProducer implements LogProducer {
 }
 
 const signal: ReceivedSignal = {
-  credential: { heartbeatId: HEARTBEAT, generation: 0 },
+  recipient: { heartbeatId: HEARTBEAT, generation: 0, partition: 0 },
   kind: 'success',
   method: 'POST',
   userAgent: 'curl/8',
@@ -264,7 +264,7 @@ describe('the ping appender', () => {
     const HERE = HEARTBEAT;
     const THERE = '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b80';
     const pingTo = (heartbeatId: string): Promise<StoredPing | null> =>
-      appender.accept({ ...signal, credential: { heartbeatId, generation: 0 } });
+      appender.accept({ ...signal, recipient: { heartbeatId, generation: 0, partition: shardOf(heartbeatId, 2) } });
     const lastPulse = (from: ScriptedProducer, partition: number) =>
       from.appended
         .flat()

@@ -1,4 +1,3 @@
-import { shardOf } from '@flatline/domain';
 import type { LogProducer, OutgoingRecord } from '@flatline/event-log';
 import { ingestPulsed, PINGS_TOPIC } from '@flatline/events';
 import type { Clock, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
@@ -77,8 +76,8 @@ export class PingAppender {
 
   /** Resolves with the ping once it is durable, or with null when it is not and the job should try again. */
   accept(signal: ReceivedSignal): Promise<StoredPing | null> {
-    const { clock, ingestId, producer, partitions } = this.options;
-    const partition = shardOf(signal.credential.heartbeatId, partitions);
+    const { clock, ingestId, producer } = this.options;
+    const { partition } = signal.recipient;
     const standing = this.standings[partition]!;
     const size = signal.body?.length ?? 0;
     if (this.stopping || !standing.mayAccept) return Promise.resolve(this.turnAway(partition, 'log_unavailable'));

@@ -1,4 +1,3 @@
-import type { TokenKeyring } from '@flatline/domain';
 import type { Tracing } from '@flatline/service-kernel';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
@@ -6,9 +5,10 @@ import { registerTickstemPings } from './dialects/tickstem';
 import type { IngestDirectory } from './ingest-directory';
 import type { PingAppender } from './ping-appender';
 import { readBeginning } from './request-body';
+import type { VerifiedTokens } from './verified-tokens';
 
 export interface PingRouteParts {
-  readonly keyring: TokenKeyring;
+  readonly tokens: VerifiedTokens;
   readonly directory: IngestDirectory;
   readonly appender: PingAppender;
   readonly tracing: Tracing;

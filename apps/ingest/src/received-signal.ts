@@ -1,8 +1,9 @@
-import type { PingCredential, Signal } from '@flatline/domain';
+import type { Signal } from '@flatline/domain';
+import type { Recipient } from './verified-tokens';
 
 /** What every dialect turns a request into. */
 export interface ReceivedSignal {
-  readonly credential: PingCredential;
+  readonly recipient: Recipient;
   readonly kind: Signal['kind'];
   readonly method: string;
   readonly userAgent: string | undefined;

@@ -1,4 +1,3 @@
-import { verifyPingToken } from '@flatline/domain';
 import { TRACEPARENT } from '@flatline/service-kernel';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { acceptTraced } from '../accept-traced';
@@ -19,20 +18,20 @@ const RETRY_AFTER_SECONDS = '2';
  *
  * A plain route, not a controller: nothing lies between the socket and the log but the check of the token.
  */
-export function registerTickstemPings(server: FastifyInstance, { keyring, directory, ...parts }: PingRouteParts): void {
+export function registerTickstemPings(server: FastifyInstance, { tokens, directory, ...parts }: PingRouteParts): void {
   const answer = async (
     request: FastifyRequest<{ Params: { token: string } }>,
     reply: FastifyReply,
   ): Promise<string> => {
     reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store');
-    const credential = verifyPingToken(request.params.token, keyring);
-    const standing = credential ? directory.standing(credential) : 'gone';
-    if (!credential || standing === 'gone') {
+    const recipient = tokens.recipientOf(request.params.token);
+    const standing = recipient ? directory.standing(recipient) : 'gone';
+    if (!recipient || standing === 'gone') {
       reply.code(404);
       return NOT_FOUND;
     }
     const signal: ReceivedSignal = {
-      credential,
+      recipient,
       kind: 'success',
       method: request.method,
       userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LIMIT),
