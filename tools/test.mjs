@@ -51,7 +51,7 @@ const stages = [
   [jest('integration', 7 * minute, '--maxWorkers=2')],
   [jest('contract', 6 * minute, '--maxWorkers=2')],
   [jest('e2e', 9 * minute, '--runInBand')],
-  [jest('e2e-cluster', 6 * minute, '--runInBand')],
+  [jest('e2e-cluster', 8 * minute, '--runInBand')],
 ];
 
 const running = new Set();

@@ -7,12 +7,13 @@ import {
   eventually,
   type Flatline,
   freePort,
+  Jobs,
   printMeasurement,
   removeDataDir,
   startFlatline,
   startWebhookReceiver,
 } from '@flatline/test-kit';
-import type { ApiHeartbeat, WebhookReceiver } from '@flatline/test-kit';
+import type { WebhookReceiver } from '@flatline/test-kit';
 
 /** How often it is killed; more with FLATLINE_E2E_KILLS. */
 const KILLS = Number(process.env['FLATLINE_E2E_KILLS'] ?? 6);
@@ -22,41 +23,10 @@ const READY_WITHIN_MS = 15_000;
 /** Longer than the strict jobs' interval and grace, shorter than the lease that makes an absence a blackout. */
 const OUT_OF_REACH_MS = 2_500;
 const PAUSE_MS = 500;
-const RETRY_EVERY_MS = 100;
 
 let state = SEED;
 /** 0 up to 1; a linear congruential generator is chance enough here. */
 const random = (): number => (state = (state * 48_271 + 11) % 2_147_483_647) / 2_147_483_647;
-
-/** Jobs that ping one heartbeat, each again and again until the answer is 200, and remember what was acknowledged. */
-class Jobs {
-  readonly acknowledged: string[] = [];
-  private running = true;
-  private readonly done: Promise<unknown>;
-
-  /** @param pauseMs at most so long between two pings of one job */
-  constructor(
-    readonly heartbeat: ApiHeartbeat,
-    private readonly api: ApiSession,
-    private readonly pauseMs: number,
-    count: number,
-  ) {
-    this.done = Promise.all(Array.from({ length: count }, () => this.run()));
-  }
-
-  async stop(): Promise<void> {
-    this.running = false;
-    await this.done;
-  }
-
-  private async run(): Promise<void> {
-    while (this.running) {
-      const answer = await this.api.ping(this.heartbeat.token).catch(() => null);
-      if (answer?.status === 200) this.acknowledged.push(answer.json.id as string);
-      await sleep(answer?.status === 200 ? this.pauseMs * random() : RETRY_EVERY_MS);
-    }
-  }
-}
 
 describe(`killed ${KILLS} times (seed ${SEED})`, () => {
   const dataDir = createDataDir();
@@ -87,9 +57,9 @@ describe(`killed ${KILLS} times (seed ${SEED})`, () => {
       // Their deadlines pass while nobody can ping: only knowing of our own absence keeps them from an alert.
       const strict = { name: 'lives, strictly', interval_secs: 1, grace_secs: 1, alert_after_misses: 1 };
       for (const each of [strict, strict, patient, patient])
-        jobs.push(new Jobs(await api.create(each), api, PAUSE_MS, 1));
+        jobs.push(new Jobs(await api.create(each), api, { pauseMs: PAUSE_MS, count: 1, random }));
       // At every kill some of its pings are between their acceptance and their answer.
-      jobs.push(new Jobs(await api.create({ ...fields, name: 'a stream' }), api, 5, 4));
+      jobs.push(new Jobs(await api.create({ ...fields, name: 'a stream' }), api, { pauseMs: 5, count: 4, random }));
       const silent: { id: string; acknowledged: string }[] = [];
       const restarts: number[] = [];
 

@@ -1,0 +1,158 @@
+import {
+  ADMIN_KEY,
+  ApiSession,
+  CLUSTER_PARTS,
+  type ClusterPart,
+  createDataDir,
+  eventually,
+  type Flatline,
+  freePort,
+  Jobs,
+  pidOfPart,
+  portOfPart,
+  printMeasurement,
+  processesOn,
+  removeDataDir,
+  startCluster,
+  startWebhookReceiver,
+} from '@flatline/test-kit';
+import type { WebhookReceiver } from '@flatline/test-kit';
+
+const READY_WITHIN_MS = 60_000;
+const BACK_WITHIN_MS = 40_000;
+/** A shard may have to wait for the lease of an ingest that died, and for its next reader. */
+const ALERTED_WITHIN_MS = 60_000;
+
+describe('a cluster whose processes are killed', () => {
+  const dataDir = createDataDir();
+  let port: number;
+  let cluster: Flatline;
+  let receiver: WebhookReceiver;
+  let api: ApiSession;
+  const jobs: Jobs[] = [];
+  const silent: { id: string; name: string; acknowledged: string }[] = [];
+
+  beforeAll(async () => {
+    port = await freePort();
+    receiver = await startWebhookReceiver();
+    cluster = await startCluster({ dataDir, port });
+    await cluster.ready({ withinMs: READY_WITHIN_MS });
+    api = new ApiSession(cluster.baseUrl, ADMIN_KEY);
+    await api.call('POST', '/channels', { kind: 'webhook', name: 'pager', settings: { url: receiver.url } });
+    // Longer than the gateway may be away, which nobody behind it can know of; and shorter than the end of everything:
+    // knowing of that absence alone keeps them from an alert.
+    const fields = { interval_secs: 4, grace_secs: 4 };
+    const strict = { name: 'lives, strictly', interval_secs: 1, grace_secs: 7, alert_after_misses: 1 };
+    for (const each of [strict, { ...fields, name: 'lives' }]) {
+      jobs.push(new Jobs(await api.create(each), api, { pauseMs: 400, count: 1 }));
+    }
+    // At every kill some of its pings are between their acceptance and their answer.
+    jobs.push(new Jobs(await api.create({ ...fields, name: 'a stream' }), api, { pauseMs: 10, count: 3 }));
+  }, 90_000);
+  afterAll(async () => {
+    await Promise.all(jobs.map((job) => job.stop()));
+    await cluster.killTree();
+    await receiver.stop();
+    removeDataDir(dataDir);
+  }, 60_000);
+
+  /** A job that pings once, until it is acknowledged, and never again. */
+  async function fallSilent(name: string): Promise<void> {
+    const { id, token } = await eventually(
+      () => api.create({ name, interval_secs: 2, grace_secs: 1, alert_after_misses: 1 }),
+      { withinMs: BACK_WITHIN_MS },
+    );
+    const acknowledged = await eventually(
+      async () => {
+        const answer = await api.ping(token);
+        expect(answer.status).toBe(200);
+        return answer.json.id as string;
+      },
+      { withinMs: BACK_WITHIN_MS, everyMs: 100 },
+    );
+    silent.push({ id, name, acknowledged });
+  }
+
+  const acknowledgedCount = (): number => jobs.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
+
+  async function comesBack(part: ClusterPart, killed: number): Promise<void> {
+    await eventually(
+      async () => {
+        expect(pidOfPart(cluster, part)).not.toBe(killed);
+        if (part !== 'Kafka' && part !== 'Redis' && part !== 'Postgres') {
+          const partUrl = `http://127.0.0.1:${portOfPart(cluster.process.lines, part)}/readyz`;
+          expect((await fetch(partUrl)).status).toBe(200);
+        }
+        expect((await fetch(`${cluster.baseUrl}/readyz`)).status).toBe(200);
+      },
+      { withinMs: BACK_WITHIN_MS, everyMs: 100 },
+    );
+    const before = acknowledgedCount();
+    await eventually(() => expect(acknowledgedCount()).toBeGreaterThan(before + 5), { withinMs: BACK_WITHIN_MS });
+  }
+
+  it.each(CLUSTER_PARTS)('starts %s again and goes on', async (part) => {
+    await fallSilent(`silent while ${part} dies`);
+    const killed = pidOfPart(cluster, part);
+    process.kill(killed, 'SIGKILL');
+    await comesBack(part, killed);
+  });
+
+  it('comes back when all of it is killed at once', async () => {
+    await fallSilent('silent while everything dies');
+    await cluster.killTree();
+    expect(processesOn(dataDir)).toEqual([]);
+    cluster = await startCluster({ dataDir, port });
+    const tookMs = await cluster.ready({ withinMs: READY_WITHIN_MS });
+    printMeasurement(`everything was ready again after ${(tookMs / 1000).toFixed(1)} s`);
+    const before = acknowledgedCount();
+    await eventually(() => expect(acknowledgedCount()).toBeGreaterThan(before + 5), { withinMs: BACK_WITHIN_MS });
+  });
+
+  it('comes back when the supervisor alone is killed, and nothing of the old one goes on beside the new', async () => {
+    const old = processesOn(dataDir).filter((pid) => pid !== cluster.process.pid);
+    await cluster.kill();
+    cluster = await startCluster({ dataDir, port });
+    await cluster.ready({ withinMs: READY_WITHIN_MS });
+    expect(processesOn(dataDir).filter((pid) => old.includes(pid))).toEqual([]);
+  });
+
+  it('has told of each job that fell silent, once, and of no other', async () => {
+    const downs = () => receiver.requests.filter(({ body }) => JSON.parse(body).type === 'heartbeat.down');
+    const nameOf = (request: { body: string }): string => JSON.parse(request.body).data.heartbeat.name as string;
+    await eventually(
+      () => expect([...new Set(downs().map(nameOf))].sort()).toEqual(silent.map(({ name }) => name).sort()),
+      { withinMs: ALERTED_WITHIN_MS, everyMs: 250 },
+    );
+    // A receiver that is told twice, because the sender died before it could write down that it had been, can tell.
+    const keys = downs().map((request) => request.headers['webhook-id']);
+    expect(new Set(keys).size).toBe(silent.length);
+    expect(receiver.requests).toHaveLength(downs().length);
+  });
+
+  it('has every ping that got 200 in the history exactly once', async () => {
+    await Promise.all(jobs.map((job) => job.stop()));
+    for (const { heartbeat, acknowledged } of jobs) {
+      const stored = await eventually(
+        async () => {
+          const ids = (await api.pings(heartbeat.id)).map(({ id }) => id);
+          expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
+          return ids;
+        },
+        { withinMs: BACK_WITHIN_MS },
+      );
+      expect(new Set(stored).size).toBe(stored.length);
+      expect(await api.incidents(heartbeat.id)).toEqual([]);
+    }
+    for (const { id, acknowledged } of silent) {
+      expect((await api.pings(id)).map((ping) => ping.id)).toContain(acknowledged);
+      expect(await api.incidents(id)).toHaveLength(1);
+    }
+    printMeasurement(`${acknowledgedCount()} pings acknowledged, none lost, none doubled`);
+  });
+
+  it('stops in good order and leaves nothing behind', async () => {
+    expect(await cluster.stop({ withinMs: 20_000 })).toEqual({ code: 0, signal: null });
+    expect(processesOn(dataDir)).toEqual([]);
+  });
+});
