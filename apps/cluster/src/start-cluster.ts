@@ -13,6 +13,7 @@ import {
 import { endLeftoverProcesses } from './leftover-processes';
 import { runMigrations } from './run-migrations';
 import { type OwnServer, startServers } from './servers';
+import type { ServiceName } from './service-process';
 import { type RunningService, SERVICES, Services, type ServiceStart } from './services';
 import { terminalLine } from './terminal-line';
 
@@ -31,9 +32,10 @@ const STILL_STARTING_EVERY_MS = 10_000;
  *
  * 1. lock the data directory, so that a second Flatline on it ends here, and so does one that keeps its events elsewhere
  * 2. end the processes that a killed supervisor left behind; look whether the port is free
- * 3. Postgres, Kafka and Redis, unless the environment names others
- * 4. migrate
- * 5. the services, two of each unless told otherwise, and the gateway, until all are ready
+ * 3. the gateway, before anybody it forwards to: from the moment an ingest counts itself as reachable, it is
+ * 4. Postgres, Kafka and Redis, unless the environment names others
+ * 5. migrate
+ * 6. the services, two of each unless told otherwise, until all are ready
  */
 export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Promise<StartedCluster> {
   const { config, logger } = kernel;
@@ -43,11 +45,9 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
   if ((await endLeftoverProcesses(dataDir)) > 0) logger.info('ended what an earlier start left running'); // 2
   await assertPortIsFree(config);
 
-  const servers = await startServers(kernel, { dataDir, lock }); // 3
   const ports = await choosePorts(config);
   const common = {
     ...env,
-    ...Object.assign({}, ...servers.map((server) => server.env)),
     FLATLINE_DATA_DIR: dataDir,
     PING_TOKEN_KEYS: env['PING_TOKEN_KEYS'] || tokenKeysOf(dataDir),
     PUBLIC_BASE_URL: publicBaseUrl(config, ports.gateway),
@@ -58,10 +58,18 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
     const shown = terminalLine(line, { isPretty: isPretty(config) });
     if (shown !== null) process.stdout.write(`${shown}\n`);
   };
-  const newApiKey = await runMigrations({ env: common, logFile: path.join(logDir, 'migrate.log'), show }); // 4
+  const services = new Services(kernel, logDir, show);
+  const start = async (each: ServiceStart): Promise<void> => {
+    assertGoesOn(kernel);
+    await services.start(each);
+  };
 
-  const services = new Services(kernel, logDir, show); // 5
-  for (const each of plan(common, config, ports)) await services.start(each);
+  await start(gatewayOf(ports, config, common)); // 3
+  const servers = await Promise.race([startServers(kernel, { dataDir, lock }), services.refused]); // 4
+  assertGoesOn(kernel);
+  const complete = { ...common, ...Object.assign({}, ...servers.map((server) => server.env)) };
+  const newApiKey = await runMigrations({ env: complete, logFile: path.join(logDir, 'migrate.log'), show }); // 5
+  for (const each of servicesOf(ports, complete)) await start(each); // 6
   await Promise.race([untilReady(kernel, services.running), services.refused]);
   services.settle();
   return {
@@ -75,42 +83,52 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
   };
 }
 
+/** Nothing is started any more once a signal has come: what would stop it may have been asked already. */
+function assertGoesOn({ shutdown }: Kernel): void {
+  if (shutdown.begun) throw new Error('stopped during the start');
+}
+
 interface Ports {
   readonly gateway: number;
-  readonly parts: readonly number[];
+  /** Of the services, in the order of SERVICES. */
+  readonly services: readonly { readonly name: string; readonly service: ServiceName; readonly port: number }[];
 }
 
+/** A part keeps its port when it is started again, so that the gateway finds it. */
 async function choosePorts(config: FlatlineConfig): Promise<Ports> {
-  const count = SERVICES.length * config.CLUSTER_PROCESSES_PER_SERVICE;
-  const [spare = 0, ...parts] = (await findFreePorts(count + 2)).filter((port) => port !== config.PORT);
-  return { gateway: config.PORT || spare, parts };
+  const names = SERVICES.flatMap((service) =>
+    Array.from({ length: config.CLUSTER_PROCESSES_PER_SERVICE }, (_, index) => ({
+      service,
+      name: `${service}-${index + 1}`,
+    })),
+  );
+  const free = (await findFreePorts(names.length + 2)).filter((port) => port !== config.PORT);
+  return {
+    services: names.map((each, index) => ({ ...each, port: free[index]! })),
+    gateway: config.PORT || free[names.length]!,
+  };
 }
 
-/** Every process with what is its own in its environment. */
-function plan(common: NodeJS.ProcessEnv, config: FlatlineConfig, { gateway, parts }: Ports): ServiceStart[] {
-  const left = [...parts];
-  const starts = SERVICES.flatMap((service) =>
-    Array.from({ length: config.CLUSTER_PROCESSES_PER_SERVICE }, (_, index) => {
-      const port = left.shift()!;
-      return {
-        name: `${service}-${index + 1}`,
-        service,
-        port,
-        env: { ...common, HOST: HOST_OF_PARTS, PORT: `${port}` },
-      };
-    }),
-  );
-  const urlsOf = (service: string): string =>
-    starts
-      .filter((start) => start.service === service)
+function gatewayOf({ gateway, services }: Ports, { HOST }: FlatlineConfig, env: NodeJS.ProcessEnv): ServiceStart {
+  const urlsOf = (wanted: ServiceName): string =>
+    services
+      .filter(({ service }) => service === wanted)
       .map(({ port }) => `http://${HOST_OF_PARTS}:${port}`)
       .join(',');
-  const env = {
-    ...{ ...common, HOST: config.HOST, PORT: `${gateway}` },
-    INGEST_URLS: urlsOf('ingest'),
-    MANAGEMENT_API_URLS: urlsOf('management-api'),
+  return {
+    name: 'gateway',
+    service: 'gateway',
+    port: gateway,
+    env: {
+      ...{ ...env, HOST, PORT: String(gateway) },
+      INGEST_URLS: urlsOf('ingest'),
+      MANAGEMENT_API_URLS: urlsOf('management-api'),
+    },
   };
-  return [...starts, { name: 'gateway', service: 'gateway', port: gateway, env }];
+}
+
+function servicesOf({ services }: Ports, env: NodeJS.ProcessEnv): ServiceStart[] {
+  return services.map((each) => ({ ...each, env: { ...env, HOST: HOST_OF_PARTS, PORT: String(each.port) } }));
 }
 
 async function untilReady(
