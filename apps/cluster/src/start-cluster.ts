@@ -54,8 +54,9 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
     LOG_FORMAT: 'json',
   };
   const logDir = path.join(dataDir, 'logs');
+  let isStarting = true;
   const show = (line: string): void => {
-    const shown = terminalLine(line, { isPretty: isPretty(config) });
+    const shown = terminalLine(line, { isPretty: isPretty(config), isStarting });
     if (shown !== null) process.stdout.write(`${shown}\n`);
   };
   const services = new Services(kernel, logDir, show);
@@ -72,6 +73,7 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
   for (const each of servicesOf(ports, complete)) await start(each); // 6
   await Promise.race([untilReady(kernel, services.running), services.refused]);
   services.settle();
+  isStarting = false;
   return {
     baseUrl: publicBaseUrl(config, ports.gateway),
     newApiKey,

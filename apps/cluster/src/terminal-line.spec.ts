@@ -1,6 +1,6 @@
 import { terminalLine } from './terminal-line';
 
-const plain = { isPretty: false };
+const plain = { isPretty: false, isStarting: false };
 const logged = (level: number): string => JSON.stringify({ level, time: 0, service: 'ingest', msg: 'hello' });
 
 describe('what the terminal shows of a service', () => {
@@ -10,8 +10,15 @@ describe('what the terminal shows of a service', () => {
     expect(terminalLine(logged(60), plain)).toBe(logged(60));
   });
 
+  it('is errors alone while everything starts', () => {
+    const starting = { ...plain, isStarting: true };
+    expect(terminalLine(logged(40), starting)).toBeNull();
+    expect(terminalLine(logged(50), starting)).toBe(logged(50));
+    expect(terminalLine('DOWN  nightly backup', starting)).toBe('DOWN  nightly backup');
+  });
+
   it('is short for people', () => {
-    expect(terminalLine(logged(50), { isPretty: true })).toBe('00:00:00 ERROR hello service=ingest');
+    expect(terminalLine(logged(50), { ...plain, isPretty: true })).toBe('00:00:00 ERROR hello service=ingest');
   });
 
   it.each([

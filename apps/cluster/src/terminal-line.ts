@@ -1,17 +1,24 @@
 import { prettyLine } from '@flatline/service-kernel';
 
-/** `warn`, as the logger numbers levels. */
+/** As the logger numbers levels. */
 const WARN = 40;
+const ERROR = 50;
+
+export interface TerminalView {
+  readonly isPretty: boolean;
+  /** Processes that start at the same time warn of one another's absence; what stays away is said by the supervisor. */
+  readonly isStarting: boolean;
+}
 
 /**
  * What of a line of a service's output is shown to the person at the terminal, null for nothing: warnings and worse,
  * and whatever is no line of the log: alerts of the terminal channel, the sentence of a process that did not start, the
  * last words of one that crashed.
  */
-export function terminalLine(line: string, { isPretty }: { isPretty: boolean }): string | null {
+export function terminalLine(line: string, { isPretty, isStarting }: TerminalView): string | null {
   const level = levelOf(line);
   if (level === null) return line.trim() === '' ? null : line;
-  if (level < WARN) return null;
+  if (level < (isStarting ? ERROR : WARN)) return null;
   return isPretty ? prettyLine(line).trimEnd() : line;
 }
 
