@@ -75,7 +75,7 @@ describe('a cluster whose processes are killed', () => {
 
   const acknowledgedCount = (): number => jobs.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
 
-  async function comesBack(part: ClusterPart, killed: number): Promise<void> {
+  async function expectBack(part: ClusterPart, killed: number): Promise<void> {
     await eventually(
       async () => {
         expect(pidOfPart(cluster, part)).not.toBe(killed);
@@ -95,7 +95,7 @@ describe('a cluster whose processes are killed', () => {
     await fallSilent(`silent while ${part} dies`);
     const killed = pidOfPart(cluster, part);
     process.kill(killed, 'SIGKILL');
-    await comesBack(part, killed);
+    await expectBack(part, killed);
   });
 
   it('comes back when all of it is killed at once', async () => {

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import {
-  ADMIN_KEY,
   ApiSession,
   CLUSTER_PARTS,
   createDataDir,
