@@ -1,5 +1,5 @@
 import { shardOf } from '@flatline/domain';
-import type { EventLog, LogProducer } from '@flatline/event-log';
+import { type EventLog, type LogProducer, RecordTooLarge } from '@flatline/event-log';
 import { type DatabaseSession, OutboxRelay, type RelayedEvent } from '@flatline/persistence';
 import { type Kernel, RecurringWarning, TRACEPARENT, type Tracing } from '@flatline/service-kernel';
 
@@ -14,6 +14,7 @@ export async function startRelay(
   const relay = new OutboxRelay({
     session,
     publish: (events) => publish(producer, events, { partitions: config.PING_PARTITIONS, tracing }),
+    refusalOf: (error) => (error instanceof RecordTooLarge ? error.message : null),
     onError: (error) => failing.note(error),
   });
   relay.start();

@@ -14,6 +14,8 @@ export interface RelayOptions {
   readonly session: DatabaseSession;
   /** Appends the events in the order given; resolves only when they are durable. May store some twice on failure. */
   readonly publish: (events: readonly RelayedEvent[]) => Promise<void>;
+  /** Why the events can never be published, by what `publish` threw; null when trying again may help. */
+  readonly refusalOf: (error: unknown) => string | null;
   readonly onError: (error: unknown) => void;
 }
 
@@ -39,6 +41,7 @@ const SLOT_LOCK_CLASS = 7_310_512;
  * 2. Woken by NOTIFY of the writers' commits, with a poll as the net.
  * 3. Rows are appended in `seq` order and deleted afterwards. A crash between the two publishes them again, which
  *    consumers absorb by the event's id.
+ * 4. A row that can never be published goes to `dead_letter`; what comes after it goes on.
  */
 export class OutboxRelay {
   private ownedSlots: number[] = [];
@@ -105,16 +108,44 @@ export class OutboxRelay {
 
   private async publishOnce(): Promise<number> {
     this.notified = false;
-    const { session, publish } = this.options;
+    const { session } = this.options;
     if (this.ownedSlots.length === 0) return 0;
     const rows = await session.query<OutboxRow>(
       `SELECT seq, topic, key, payload, traceparent FROM outbox WHERE slot = ANY($1::int[]) ORDER BY seq LIMIT ${BATCH_ROWS}`,
       [this.ownedSlots],
     );
     if (rows.length === 0) return 0;
+    try {
+      await this.publishRows(rows);
+    } catch (error) {
+      if (this.options.refusalOf(error) === null) throw error;
+      for (const row of rows) await this.publishOrBury(row);
+    }
+    return rows.length;
+  }
+
+  private async publishRows(rows: readonly OutboxRow[]): Promise<void> {
+    const { session, publish } = this.options;
     await publish(rows.map(({ payload, ...row }) => ({ ...row, value: Buffer.from(payload, 'utf8') })));
     await session.query('DELETE FROM outbox WHERE seq = ANY($1::bigint[])', [rows.map((row) => row.seq)]);
-    return rows.length;
+  }
+
+  /** One row by itself, so that one the log will never take is put aside and holds up nobody. */
+  private async publishOrBury(row: OutboxRow): Promise<void> {
+    const { session, refusalOf, onError } = this.options;
+    try {
+      await this.publishRows([row]);
+    } catch (error) {
+      const reason = refusalOf(error);
+      if (reason === null) throw error;
+      onError(error);
+      await session.query(
+        `WITH buried AS (DELETE FROM outbox WHERE seq = $1 RETURNING id, topic, key, payload)
+         INSERT INTO dead_letter (id, source, topic, key, payload, reason, created_at)
+         SELECT id, 'outbox', topic, key, convert_to(payload, 'UTF8'), $2, clock_timestamp() FROM buried`,
+        [row.seq, reason],
+      );
+    }
   }
 
   private notify(): void {
