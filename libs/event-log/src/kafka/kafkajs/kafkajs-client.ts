@@ -28,9 +28,15 @@ interface OpenAdmin {
   readonly connected: Promise<void>;
 }
 
+/**
+ * An admin client of kafkajs that has looked at the bounds of a topic asks for this topic whenever it refreshes what it
+ * knows, and fails in every call once the topic is gone. So bounds are looked at by one of their own.
+ */
+type Purpose = 'topics' | 'bounds';
+
 /** The seam on kafkajs 2.2.4. */
 export class KafkaJsClient implements KafkaClient {
-  private open: OpenAdmin | null = null;
+  private readonly open = new Map<Purpose, OpenAdmin>();
   private closed = false;
 
   constructor(private readonly options: KafkaClientOptions) {}
@@ -49,7 +55,7 @@ export class KafkaJsClient implements KafkaClient {
         settings: Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue])),
       };
     } catch (error) {
-      if (error instanceof BrokerRefusal && error.code === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) return null;
+      if (isUnknownTopic(error)) return null;
       throw error;
     }
   }
@@ -83,7 +89,7 @@ export class KafkaJsClient implements KafkaClient {
   }
 
   async bounds(topic: string): Promise<LogBounds[]> {
-    const offsets = await this.call((admin) => admin.fetchTopicOffsets(topic));
+    const offsets = await this.call((admin) => admin.fetchTopicOffsets(topic), 'bounds');
     return offsets
       .sort((a, b) => a.partition - b.partition)
       .map(({ low, high }) => ({ start: Number(low), end: Number(high) }));
@@ -99,7 +105,7 @@ export class KafkaJsClient implements KafkaClient {
 
   async close(): Promise<void> {
     this.closed = true;
-    if (this.open) this.giveUp(this.open);
+    for (const purpose of this.open.keys()) this.giveUp(purpose);
   }
 
   private async settingsOf(topic: string) {
@@ -113,9 +119,9 @@ export class KafkaJsClient implements KafkaClient {
   }
 
   /** Runs one call; an admin client that failed in any other way than by a broker's answer is not used again. */
-  private async call<Answer>(run: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+  private async call<Answer>(run: (admin: Admin) => Promise<Answer>, purpose: Purpose = 'topics'): Promise<Answer> {
     if (this.closed) throw new Error('the Kafka client is closed');
-    const open = (this.open ??= this.openAdmin());
+    const open = this.open.get(purpose) ?? this.openAdmin(purpose);
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`Kafka did not answer within ${CALL_LIMIT_MS} ms`)), CALL_LIMIT_MS);
@@ -124,14 +130,15 @@ export class KafkaJsClient implements KafkaClient {
       return await Promise.race([open.connected.then(() => run(open.admin)), limit]);
     } catch (thrown) {
       const error = translated(thrown);
-      if (!(error instanceof BrokerRefusal)) this.giveUp(open);
+      const isPoisoned = purpose === 'bounds' && isUnknownTopic(error);
+      if ((isPoisoned || !(error instanceof BrokerRefusal)) && this.open.get(purpose) === open) this.giveUp(purpose);
       throw error;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  private openAdmin(): OpenAdmin {
+  private openAdmin(purpose: Purpose): OpenAdmin {
     const connections = new KafkaJsConnections({
       access: this.options.access,
       clientId: 'flatline',
@@ -142,11 +149,15 @@ export class KafkaJsClient implements KafkaClient {
     const admin = connections.kafka.admin({ retry: { retries: 0 } });
     const connected = admin.connect();
     connected.catch(() => undefined); // whoever calls hears of it
-    return { connections, admin, connected };
+    const open = { connections, admin, connected };
+    this.open.set(purpose, open);
+    return open;
   }
 
-  private giveUp(open: OpenAdmin): void {
-    if (this.open === open) this.open = null;
+  private giveUp(purpose: Purpose): void {
+    const open = this.open.get(purpose);
+    this.open.delete(purpose);
+    if (!open) return;
     open.connections.reset();
     open.admin.disconnect().then(
       () => open.connections.reset(),
@@ -154,3 +165,6 @@ export class KafkaJsClient implements KafkaClient {
     );
   }
 }
+
+const isUnknownTopic = (error: unknown): boolean =>
+  error instanceof BrokerRefusal && error.code === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION;

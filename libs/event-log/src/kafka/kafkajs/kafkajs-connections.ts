@@ -29,7 +29,7 @@ export class KafkaJsConnections {
   constructor(options: KafkaJsConnectionOptions) {
     const { access, onTrouble } = options;
     this.kafka = new Kafka({
-      brokers: [...access.brokers],
+      brokers: inTurn(access.brokers),
       clientId: options.clientId,
       ssl: access.tls && { ca: access.tls.ca },
       sasl: access.sasl as SASLOptions | undefined,
@@ -72,6 +72,14 @@ export class KafkaJsConnections {
     socket.once('close', () => this.sockets.delete(socket));
     return socket;
   };
+}
+
+let instances = 0;
+
+/** Every instance begins with the next broker: kafkajs always asks the first one, and that may be the one that is away. */
+function inTurn(brokers: readonly string[]): string[] {
+  const first = (instances += 1) % brokers.length;
+  return [...brokers.slice(first), ...brokers.slice(0, first)];
 }
 
 const TCP_OF_TLS = new WeakMap<Socket, Socket>();
