@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { Kafka, logLevel } from 'kafkajs';
 import type { ISocketFactory, KafkaConfig, SASLOptions } from 'kafkajs';
 import type { KafkaAccess } from '../kafka-client';
+import { letIdleQueuesRest } from './idle-queues';
 
 export interface KafkaJsConnectionOptions {
   readonly access: KafkaAccess;
@@ -28,6 +29,7 @@ export class KafkaJsConnections {
 
   constructor(options: KafkaJsConnectionOptions) {
     const { access, onTrouble } = options;
+    letIdleQueuesRest();
     this.kafka = new Kafka({
       brokers: inTurn(access.brokers),
       clientId: options.clientId,
