@@ -94,13 +94,15 @@ try {
 /** Notes how long after its deadline the incident of a heartbeat was in the event log. */
 function listener() {
   const parse = eventParser(incidentOpened);
+  const positions = new Map();
   return {
-    position: async (partition) => (await log.bounds(INCIDENTS_TOPIC, partition)).end,
-    handle: async (_partition, records) => {
+    position: async (partition) => positions.get(partition) ?? 0,
+    handle: async (partition, records) => {
       for (const { value } of records) {
         const { key, occurredAt } = parse(value);
         if (!told.has(key)) told.set(key, Date.now() - occurredAt);
       }
+      positions.set(partition, records.at(-1).offset + 1);
     },
   };
 }
