@@ -185,7 +185,8 @@ export function describeKafkaFailures(client: KafkaClientName): void {
       await Promise.all([appending, pulsingAppends]);
       expectNothingLost(fates, await stored(log, topic));
       expectNothingLost(pulsing, await stored(log, other));
-      expect(fates.unresolved.length > 0).toBe(frozenMs > LIMIT_MS);
+      // A shorter one can leave some open too: the controller may take the leaders' office from a broker that was silent.
+      if (frozenMs > LIMIT_MS) expect(fates.unresolved).not.toEqual([]);
     });
 
     it('settles what it had received before it froze, ahead of what is appended next', async () => {
