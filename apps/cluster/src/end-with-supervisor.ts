@@ -1,5 +1,5 @@
 /**
- * Loaded before the program of each process of a cluster (node --require). The channel to the supervisor closes when
+ * Loaded before the program of each process of a cluster (`--require` in NODE_OPTIONS). The channel to the supervisor closes when
  * that dies, however it dies: then this process stops in order, as on SIGTERM, and does not run on unowned.
  */
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));

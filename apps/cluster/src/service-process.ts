@@ -58,8 +58,9 @@ export class ServiceProcess implements Restartable {
     const program = programOf(service);
     if (!fs.existsSync(program)) throw new Error(`${program} is missing although the build passed.`);
     // A group of its own: Ctrl-C at the terminal is for the supervisor, which decides in which order things end.
-    const child = spawn(process.execPath, ['--require', PRELOADED, program], {
-      env,
+    const child = spawn(process.execPath, [program], {
+      // By a variable, so that the command line is that of a service anywhere.
+      env: { ...env, NODE_OPTIONS: [env['NODE_OPTIONS'], `--require ${JSON.stringify(PRELOADED)}`].join(' ').trim() },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

@@ -107,14 +107,14 @@ export class UpstreamGroup {
 
   private join(origin: string): void {
     const { name, logger } = this.options;
-    logger.info({ to: name, upstream: origin }, 'an upstream joined');
+    logger.info({ of: name, upstream: origin }, 'an upstream joined');
     const member = new Upstream(origin, logger);
     this.members.set(origin, member);
     void member.probe();
   }
 
   private leave(origin: string, member: Upstream): void {
-    this.options.logger.info({ to: this.name, upstream: origin }, 'an upstream left');
+    this.options.logger.info({ of: this.name, upstream: origin }, 'an upstream left');
     this.members.delete(origin);
     void member.close();
   }
