@@ -13,25 +13,26 @@ const { devDependencies } = JSON.parse(readFileSync(new URL('../../package.json'
 const developmentPackages = Object.keys(devDependencies).filter((name) => !name.startsWith('@types/'));
 
 const nest = ['@nestjs/*', 'nestjs-*'];
+const kafka = ['kafkajs', '@platformatic/kafka'];
 const layers = [
   { layer: 'domain', sees: ['domain'], allowed: ['croner'] },
-  { layer: 'events', sees: ['domain', 'events'], banned: [...nest, 'typeorm', 'kafkajs', 'bullmq', 'ioredis', 'pg'] },
-  { layer: 'kernel', sees: ['domain', 'kernel'], banned: ['kafkajs', 'bullmq', 'typeorm', 'ioredis', 'pg'] },
+  { layer: 'events', sees: ['domain', 'events'], banned: [...nest, 'typeorm', ...kafka, 'bullmq', 'ioredis', 'pg'] },
+  { layer: 'kernel', sees: ['domain', 'kernel'], banned: [...kafka, 'bullmq', 'typeorm', 'ioredis', 'pg'] },
   { layer: 'adapter', sees: ['domain', 'events', 'kernel'], banned: [] },
   {
     layer: 'infrastructure',
     sees: ['domain', 'events', 'kernel', 'adapter'],
-    banned: ['kafkajs', '@platformatic/kafka', 'bullmq', 'ioredis', 'pg'],
+    banned: [...kafka, 'bullmq', 'ioredis', 'pg'],
   },
   {
     layer: 'app',
     sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure'],
-    banned: ['kafkajs', '@platformatic/kafka', 'bullmq', 'ioredis'],
+    banned: [...kafka, 'bullmq', 'ioredis'],
   },
   {
     layer: 'standalone',
     sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure', 'app'],
-    banned: ['kafkajs', '@platformatic/kafka', 'bullmq', 'ioredis'],
+    banned: [...kafka, 'bullmq', 'ioredis'],
   },
   { layer: 'test-kit', sees: ['domain', 'events', 'kernel', 'adapter', 'infrastructure', 'test-kit'], banned: [] },
 ];
@@ -39,11 +40,11 @@ const layers = [
 /** Each technology has one home. */
 const adapters = [
   { scope: 'event-log', banned: ['bullmq', 'ioredis', 'typeorm', ...nest] },
-  { scope: 'timers', banned: ['kafkajs', 'typeorm', ...nest] },
-  { scope: 'persistence', banned: ['kafkajs', 'bullmq', 'ioredis'] },
-  { scope: 'channels', banned: ['kafkajs', 'bullmq', 'ioredis', 'typeorm', 'pg'] },
-  { scope: 'embedded-postgres', banned: ['kafkajs', 'bullmq', 'ioredis', 'typeorm', ...nest] },
-  { scope: 'local-servers', banned: ['kafkajs', 'bullmq', 'ioredis', 'typeorm', 'pg', ...nest] },
+  { scope: 'timers', banned: [...kafka, 'typeorm', ...nest] },
+  { scope: 'persistence', banned: [...kafka, 'bullmq', 'ioredis'] },
+  { scope: 'channels', banned: [...kafka, 'bullmq', 'ioredis', 'typeorm', 'pg'] },
+  { scope: 'embedded-postgres', banned: [...kafka, 'bullmq', 'ioredis', 'typeorm', ...nest] },
+  { scope: 'local-servers', banned: [...kafka, 'bullmq', 'ioredis', 'typeorm', 'pg', ...nest] },
 ];
 
 /**

@@ -7,13 +7,13 @@ import { translated } from './platformatic-errors';
 
 /** The library gives every request of a connection the same limit. It must not be the first to give up, see `ask`. */
 const LIBRARY_LIMIT_MS = 600_000;
+/** For opening a connection, login included: short enough that an append or a call can try another broker. */
+const CONNECT_LIMIT_MS = 2_000;
 
 export interface ConnectionSettings {
   readonly access: KafkaAccess;
   /** Shown by the brokers. */
   readonly clientId: string;
-  /** For opening a connection, login included. */
-  readonly connectTimeoutMs: number;
 }
 
 /**
@@ -29,12 +29,12 @@ export class BrokerConnection {
 
   /** @throws LoginRefused, or another error when the broker cannot be reached in time */
   static async open(kafka: PlatformaticKafka, broker: Broker, settings: ConnectionSettings): Promise<BrokerConnection> {
-    const { access, clientId, connectTimeoutMs } = settings;
+    const { access, clientId } = settings;
     const { host, port } = broker;
     // TLS over a socket of ours and not one of its own: only a TCP socket can be reset.
     const tcp = access.tls && connect({ host, port, noDelay: true });
     const connection = new kafka.Connection(clientId, {
-      connectTimeout: connectTimeoutMs,
+      connectTimeout: CONNECT_LIMIT_MS,
       requestTimeout: LIBRARY_LIMIT_MS,
       tls: tcp && { ca: access.tls?.ca, socket: tcp },
       tlsServerName: tcp && !isIP(host) ? host : undefined,

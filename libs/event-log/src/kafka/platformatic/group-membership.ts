@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Broker, joinGroupV7, syncGroupV5 } from '@platformatic/kafka';
-import { BrokerRefusal, CALL_LIMIT_MS, GROUP_TIMES, LoginRefused } from '../kafka-client';
+import { BrokerRefusal, GROUP_TIMES, LoginRefused } from '../kafka-client';
 import type { KafkaReaderOptions } from '../kafka-client';
 import type { BrokerConnection } from './broker-connection';
 import type { Brokers } from './brokers';
@@ -89,7 +89,7 @@ export class GroupMembership {
     try {
       const connection = await this.brokers.separateConnection(await this.findCoordinator());
       const { api } = this.brokers.kafka.leaveGroupV4;
-      await connection.ask(api, CALL_LIMIT_MS - ANSWER_LIMIT_MS, this.groupId, [{ memberId: this.memberId }]);
+      await connection.ask(api, ANSWER_LIMIT_MS, this.groupId, [{ memberId: this.memberId }]);
     } catch (error) {
       this.trouble(error); // the group notices when the session times out
     }

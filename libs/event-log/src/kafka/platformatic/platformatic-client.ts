@@ -42,11 +42,7 @@ export class PlatformaticClient implements KafkaClient {
     private readonly kafka: PlatformaticKafka,
     private readonly options: KafkaClientOptions,
   ) {
-    this.brokers = new Brokers(kafka, {
-      access: options.access,
-      clientId: 'flatline',
-      connectTimeoutMs: CALL_LIMIT_MS,
-    });
+    this.brokers = new Brokers(kafka, { access: options.access, clientId: 'flatline' });
   }
 
   clusterId(): Promise<string> {

@@ -20,9 +20,10 @@ describe('errors of @platformatic/kafka in the words of the seam', () => {
     }
   });
 
-  it('stay as they are when nobody knows: a connection that was lost while logging in is no refused login', () => {
-    const lost = new Error('authentication failed', { cause: new Error('Connection closed') });
-    expect(translated(lost)).toBe(lost);
+  it('say why when no broker answered: a connection lost while logging in is no refused login', () => {
+    const lost = new Error('SASL authentication failed.', { cause: new Error('Connection closed') });
+    expect(translated(lost)).toEqual(new Error('SASL authentication failed: Connection closed'));
+    expect(translated(lost).cause).toBe(lost);
     expect(translated('words')).toEqual(new Error('words'));
   });
 

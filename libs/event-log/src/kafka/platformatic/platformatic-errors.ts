@@ -10,18 +10,20 @@ interface LibraryError extends Error {
   readonly response?: unknown;
 }
 
+type Refusal = LibraryError & { readonly apiCode: number };
+
 /**
  * An error of the library in the words of the seam: the first refusal of a broker within it, if there is one. Its `cause`
  * is the error itself.
  */
 export function translated(error: unknown): Error {
-  const code = refusalWithin(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const refusal = refusalWithin(error);
+  if (!refusal) return new Error(withReason(error), { cause: error });
+  const { apiCode: code, message } = refusal;
   if (code === UNSUPPORTED_SASL_MECHANISM || code === SASL_AUTHENTICATION_FAILED) {
     return new LoginRefused('Kafka refused the login', { cause: error });
   }
-  if (code !== null) return new BrokerRefusal(code, message, { cause: error });
-  return error instanceof Error ? error : new Error(message, { cause: error });
+  return new BrokerRefusal(code, message, { cause: error });
 }
 
 /** The whole answer that the library threw away because it holds a refusal; null when there was no answer. */
@@ -30,13 +32,19 @@ export function answerDespite<R>(error: unknown): R | null {
   return ((error.cause as LibraryError).response as R | undefined) ?? null;
 }
 
-function refusalWithin(error: unknown): number | null {
+/** The library says that a connection failed; why, for example an untrusted certificate, is in the cause alone. */
+function withReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message.replace(/\.$/, '')}: ${withReason(error.cause)}`;
+}
+
+function refusalWithin(error: unknown): Refusal | null {
   if (!(error instanceof Error)) return null;
   const { apiCode, errors = [], cause } = error as LibraryError;
-  if (typeof apiCode === 'number') return apiCode;
+  if (typeof apiCode === 'number') return error as Refusal;
   for (const inner of [...errors, cause]) {
-    const code = refusalWithin(inner);
-    if (code !== null) return code;
+    const refusal = refusalWithin(inner);
+    if (refusal) return refusal;
   }
   return null;
 }

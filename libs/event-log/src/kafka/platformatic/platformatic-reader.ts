@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CALL_LIMIT_MS } from '../kafka-client';
 import type { KafkaClientOptions, KafkaReader, KafkaReaderListener, KafkaReaderOptions } from '../kafka-client';
 import { Brokers } from './brokers';
 import { GroupMembership } from './group-membership';
 import type { PlatformaticKafka } from './library';
 import { PartitionFetcher } from './partition-fetcher';
 
-const CONNECT_TIMEOUT_MS = 2_000;
 /** Trouble that goes on is told at this pace. */
 const TOLD_EVERY_MS = 5_000;
 
@@ -25,11 +26,7 @@ export class PlatformaticReader implements KafkaReader {
     private readonly listener: KafkaReaderListener,
   ) {
     const { topic, groupId } = options;
-    this.brokers = new Brokers(kafka, {
-      access: client.access,
-      clientId: 'flatline-consumer',
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    });
+    this.brokers = new Brokers(kafka, { access: client.access, clientId: 'flatline-consumer' });
     const trouble = (error: unknown): void => this.tell(error);
     this.fetcher = new PartitionFetcher(this.brokers, topic, listener, trouble);
     this.membership = new GroupMembership(
@@ -66,7 +63,7 @@ export class PlatformaticReader implements KafkaReader {
   private async leave(): Promise<void> {
     if (this.over) return;
     this.stop();
-    await this.membership.leave();
+    await Promise.race([this.membership.leave(), sleep(CALL_LIMIT_MS, null, { ref: false })]);
     this.brokers.destroy();
   }
 

@@ -19,11 +19,7 @@ export class PlatformaticSender implements KafkaSender {
     access: KafkaAccess,
     private readonly options: KafkaSenderOptions,
   ) {
-    this.brokers = new Brokers(kafka, {
-      access,
-      clientId: 'flatline-producer',
-      connectTimeoutMs: options.ackTimeoutMs,
-    });
+    this.brokers = new Brokers(kafka, { access, clientId: 'flatline-producer' });
   }
 
   async prepare(topic: string): Promise<void> {
