@@ -15,14 +15,22 @@ import { fileURLToPath } from 'node:url';
 import { build } from '../build.mjs';
 import { loadTool } from './load/saturate.mjs';
 import { measureAlerts } from './measures/alerts.mjs';
+import { measureArmed } from './measures/armed.mjs';
+import { measureFlushall } from './measures/flushall.mjs';
 import { measureLatency } from './measures/latency.mjs';
+import { measureRecovery } from './measures/recovery.mjs';
 import { measureSaturation } from './measures/saturation.mjs';
+import { measureScale } from './measures/scale.mjs';
 import { measureIdleMemory, startOutcome } from './measures/start.mjs';
 import { measureSustained } from './measures/sustained.mjs';
 import { parseOptions, USAGE } from './options.mjs';
 import { commit, machine, table } from './report.mjs';
 import { Api } from './target/api.mjs';
+import { startCluster } from './target/cluster.mjs';
+import { Database } from './target/database.mjs';
 import { startBareServer } from './target/helper-process.mjs';
+import { profiled } from './target/inspector.mjs';
+import { metricsText } from './target/metrics.mjs';
 import { startStandalone } from './target/standalone.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -33,7 +41,13 @@ const measures = {
   alerts: measureAlerts,
   sustained: measureSustained,
   saturation: measureSaturation,
+  recovery: measureRecovery,
+  armed: measureArmed,
+  flushall: measureFlushall,
+  scale: measureScale,
 };
+/** Start clusters of their own, after the one that the others share has ended. */
+const ALONE = ['scale'];
 
 const say = (line) => console.log(line);
 
@@ -42,10 +56,11 @@ let runFailed = false;
 /** What must end when the bench does, last one first. */
 const cleanups = [];
 
-async function cleanUp() {
-  for (let step = cleanups.pop(); step; step = cleanups.pop()) {
+/** @param {number} downTo how many of the first ones are still needed */
+async function cleanUp(downTo = 0) {
+  while (cleanups.length > downTo) {
     try {
-      await step();
+      await cleanups.pop()();
     } catch (error) {
       console.error(error);
     }
@@ -53,30 +68,54 @@ async function cleanUp() {
 }
 
 /** What the product counted in the end: histograms say more than the table. */
-async function keepMetrics({ baseUrl }, file) {
-  fs.writeFileSync(file, await (await fetch(`${baseUrl}/metrics`)).text());
+async function keepMetrics(target, file) {
+  fs.writeFileSync(file, await metricsText(target));
 }
 
 /** Starts with an empty directory, then again with what is there; the last one stays up. */
 async function startProduct(options, startOptions) {
-  let target = await startStandalone(startOptions);
+  const start = () =>
+    options.isCluster
+      ? startCluster({ ...startOptions, processesPerService: options.processes })
+      : startStandalone(startOptions);
+  let target = await start();
   const firstMs = target.readyMs;
   const againMs = [];
-  const stopCurrent = () => target.stop();
-  cleanups.push(() => stopCurrent());
+  cleanups.push(() => target.stop());
   const restarts = options.only.includes('start') ? (options.isQuick ? 1 : 3) : 0;
   for (let restart = 0; restart < restarts; restart += 1) {
     await target.stop();
-    target = await startStandalone(startOptions);
+    target = await start();
     againMs.push(target.readyMs);
   }
-  return { target, outcome: restarts > 0 ? startOutcome({ firstMs, againMs }) : null };
+  return { target, outcome: restarts > 0 ? startOutcome(target.name, { firstMs, againMs }) : null };
+}
+
+/** What all measures need that do not start a product of their own. */
+async function sharedContext(common) {
+  const { options, workDir, logFile } = common;
+  const profileDir = options.cpuProfile && path.resolve(options.cpuProfile);
+  const nodeArgs = profileDir && !options.isCluster ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : [];
+  const dataDir = path.join(workDir, 'data');
+  const { target, outcome } = await startProduct(options, { dataDir, logFile, nodeArgs, env: options.env });
+  const api = new Api(target);
+  cleanups.push(() => api.close());
+  if (options.keep) cleanups.push(() => keepMetrics(target, path.join(workDir, 'metrics.txt')));
+  const shared = { ...common, target, api, profiled: (name, work) => work(), outcome };
+  if (!options.isCluster) return shared;
+  const database = new Database(target);
+  cleanups.push(() => database.close());
+  const profile = { dir: profileDir, parts: options.profile, logFile };
+  return {
+    ...shared,
+    database,
+    profiled: (name, work) => (profileDir ? profiled(target, { ...profile, name }, work) : work()),
+  };
 }
 
 async function run(options) {
   const workDir = fs.mkdtempSync(path.join(os.tmpdir(), 'flatline-bench-'));
   fs.chmodSync(workDir, 0o755); // run by root, Postgres becomes another user who must get in
-  const dataDir = path.join(workDir, 'data');
   const logFile = path.join(workDir, 'product.log');
   cleanups.push(() => {
     if (options.keep) say(`kept: ${workDir}`);
@@ -94,21 +133,28 @@ async function run(options) {
   );
 
   await build({ quiet: true });
-  const nodeArgs = options.cpuProfile ? ['--cpu-prof', `--cpu-prof-dir=${path.resolve(options.cpuProfile)}`] : [];
-  const { target, outcome: start } = await startProduct(options, { dataDir, logFile, nodeArgs });
-  const outcomes = start ? { start } : {};
-  const bare = { host: '127.0.0.1', ...(await startBareServer()) };
-  cleanups.push(bare.stop);
-  const api = new Api(target);
-  cleanups.push(() => api.close());
-  if (options.keep) cleanups.push(() => keepMetrics(target, path.join(workDir, 'metrics.txt')));
-
-  cleanups.push(
-    () => runFailed && say(`The last the product said:\n${fs.readFileSync(logFile, 'utf8').slice(-3_000)}`),
-  );
-
-  const context = { target, bare, api, tool, options, workDir, say };
-  for (const name of options.only.filter((each) => each !== 'start')) outcomes[name] = await measures[name](context);
+  const outcomes = {};
+  const runAll = async (names, context) => {
+    const bare = { host: '127.0.0.1', ...(await startBareServer()) };
+    cleanups.push(bare.stop);
+    cleanups.push(
+      () => runFailed && say(`The last the product said:\n${fs.readFileSync(logFile, 'utf8').slice(-3_000)}`),
+    );
+    for (const name of names) outcomes[name] = await measures[name]({ ...context, bare });
+    await cleanUp(1);
+  };
+  const common = { tool, options, workDir, logFile, say };
+  const shared = options.only.filter((name) => !ALONE.includes(name));
+  if (shared.length > 0) {
+    const context = await sharedContext(common);
+    if (context.outcome) outcomes.start = context.outcome;
+    await runAll(
+      shared.filter((name) => name !== 'start'),
+      context,
+    );
+  }
+  const alone = options.only.filter((name) => ALONE.includes(name));
+  if (alone.length > 0) await runAll(alone, common);
   await cleanUp();
   return { about: { ...about, tool, loadAverageAtEnd: machine().loadAverage }, outcomes };
 }

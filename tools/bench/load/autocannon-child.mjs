@@ -1,14 +1,14 @@
 /**
- * autocannon in a process of its own. In (message): { baseUrl, paths, connections, seconds }; out: a Saturated of
+ * autocannon in a process of its own. In (message): { baseUrls, paths, connections, seconds }; out: a Saturated of
  * saturate.mjs. Every connection rotates over the paths, each from a place of its own.
  */
 import autocannon from 'autocannon';
 
 process.on('disconnect', () => process.exit()); // never without the bench
-process.once('message', async ({ baseUrl, paths, connections, seconds }) => {
+process.once('message', async ({ baseUrls, paths, connections, seconds }) => {
   let next = 0;
   const result = await autocannon({
-    url: baseUrl,
+    url: baseUrls, // the connections take them in turns
     method: 'POST',
     connections,
     duration: seconds,

@@ -11,7 +11,6 @@ import { fileURLToPath } from 'node:url';
 import { inChild } from './in-child.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const WRK_THREADS = 1;
 
 /** @returns {'wrk' | 'autocannon'} what this machine has */
 export function loadTool() {
@@ -19,23 +18,30 @@ export function loadTool() {
 }
 
 /**
- * @param {{ tool: 'wrk' | 'autocannon', baseUrl: string, paths: string[], connections: number, seconds: number,
- *   workDir: string }} options workDir: for the list of paths wrk reads
+ * @param {{ tool: 'wrk' | 'autocannon', servers: { host: string, port: number, baseUrl: string }[], paths: string[],
+ *   connections: number, seconds: number, workDir: string }} options
+ *   servers: share the connections; workDir: for the list of paths wrk reads
  * @returns {Promise<Saturated>}
  */
 export function saturate(options) {
   if (options.tool === 'wrk') return withWrk(options);
-  const { baseUrl, paths, connections, seconds } = options;
-  return inChild(path.join(here, 'autocannon-child.mjs'), { baseUrl, paths, connections, seconds });
+  const { servers, paths, connections, seconds } = options;
+  const baseUrls = servers.map(({ baseUrl }) => baseUrl);
+  return inChild(path.join(here, 'autocannon-child.mjs'), { baseUrls, paths, connections, seconds });
 }
 
-async function withWrk({ baseUrl, paths, connections, seconds, workDir }) {
+/** A thread for each server, because wrk gives each thread one address. */
+async function withWrk({ servers, paths, connections, seconds, workDir }) {
   const pathsFile = path.join(workDir, 'paths.txt');
   writeFileSync(pathsFile, `${paths.join('\n')}\n`);
-  const output = await outputOf('wrk', [
-    ...['-t', WRK_THREADS, '-c', connections, '-d', `${seconds}s`, '--timeout', '15s'],
-    ...['-s', path.join(here, 'wrk.lua'), baseUrl, '--', pathsFile, WRK_THREADS],
-  ]);
+  const output = await outputOf(
+    'wrk',
+    [
+      ...['-t', servers.length, '-c', connections, '-d', `${seconds}s`, '--timeout', '15s'],
+      ...['-s', path.join(here, 'wrk.lua'), servers[0].baseUrl, '--', pathsFile, servers.length],
+    ],
+    { BENCH_SERVERS: servers.map(({ host, port }) => `${host}:${port}`).join() },
+  );
   const figures = JSON.parse(output.trim().split('\n').at(-1));
   const acknowledged = figures.requests - figures.notOk;
   const measuredSeconds = figures.durationUs / 1e6;
@@ -53,8 +59,11 @@ async function withWrk({ baseUrl, paths, connections, seconds, workDir }) {
   };
 }
 
-function outputOf(program, args) {
-  const child = spawn(program, args.map(String), { stdio: ['ignore', 'pipe', 'pipe'] });
+function outputOf(program, args, env) {
+  const child = spawn(program, args.map(String), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text) => (output += text));

@@ -1,9 +1,15 @@
 -- For wrk: POSTs that rotate over the paths of a file (one a line), each thread from a place of its own; at the end the
--- figures as one line of JSON. Path and number of threads come as arguments after `--`.
+-- figures as one line of JSON. After `--`: the file and the number of threads. BENCH_SERVERS: host:port,... which the
+-- threads share out among themselves; wrk hands over no arguments where they are shared out.
 local threads = 0
 
 function setup(thread)
+  local addresses = {}
+  for host, port in os.getenv("BENCH_SERVERS"):gmatch("([^:,]+):(%d+)") do
+    addresses[#addresses + 1] = wrk.lookup(host, port)[1]
+  end
   thread:set("first", threads)
+  thread.addr = addresses[threads % #addresses + 1]
   threads = threads + 1
 end
 

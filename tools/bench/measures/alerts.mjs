@@ -17,7 +17,7 @@ const LISTEN_ON_MS = 3_000;
 const ARM_RATE = 500;
 const BACKGROUND_RATE = 1_000;
 /** Heartbeats pinged per second, and so deadlines per second, while they are spread. */
-const SPREAD_RATE = 20;
+export const SPREAD_RATE = 20;
 /** Requests to the API under way at any time while it is kept busy. */
 const API_CLIENTS = 16;
 
@@ -107,7 +107,7 @@ function keepChanging(api, heartbeats) {
   };
 }
 
-function createSpread(api, length) {
+export function createSpread(api, length) {
   return api.createHeartbeats(
     Array.from({ length }, (_, index) => ({
       name: `spread ${index}`,
@@ -118,9 +118,9 @@ function createSpread(api, length) {
 }
 
 /** Pings each heartbeat once, at `rate`, lets them go down and compares what came with what was due. */
-async function measureDowns({ context, receiver }, name, heartbeats, rate) {
+export async function measureDowns({ context, receiver }, name, heartbeats, rate) {
   const { target, api, say } = context;
-  const cpu = watchCpu(target.pid);
+  const cpu = watchCpu(target);
   await pingOnce(target, heartbeats.map(pingPath), rate);
   const arrivals = await collect(receiver, 'heartbeat.down', heartbeats.length);
   const used = cpu();
@@ -147,7 +147,7 @@ async function measureDowns({ context, receiver }, name, heartbeats, rate) {
 /** Pings what is down once more; each recovery is told once, counted from when its ping was received. */
 async function measureRecoveries({ context, receiver }, heartbeats) {
   const { target, api, say } = context;
-  const cpu = watchCpu(target.pid);
+  const cpu = watchCpu(target);
   await pingOnce(target, heartbeats.map(pingPath), heartbeats.length * 2);
   const arrivals = await collect(receiver, 'heartbeat.recovered', heartbeats.length);
   const used = cpu();
@@ -209,7 +209,7 @@ function outcomeOf({ name, latencies, found, expected, used, say, hasGoal = true
 }
 
 /** Takes arrivals until as many of a type have come as are expected, and a moment longer; or until time is up. */
-async function collect(receiver, type, expected) {
+export async function collect(receiver, type, expected) {
   const arrivals = [];
   const giveUpAt = performance.now() + ALL_WITHIN_MS;
   while (arrivals.filter((arrival) => arrival.type === type).length < expected && performance.now() < giveUpAt) {

@@ -7,13 +7,14 @@ const generator = fileURLToPath(new URL('../load/open-loop.mjs', import.meta.url
 const connectionsFor = (rate) => Math.min(1_024, Math.max(64, Math.ceil(rate / 8)));
 
 /**
- * @param {{ host: string, port: number }} server
+ * @param {{ host: string, port: number } | { host: string, port: number }[]} to several share the connections
  * @param {{ paths: string[], rate: number, seconds: number, idsFile?: string, onStarted?: () => void }} load
  */
-export function pingAtRate({ host, port }, { onStarted, ...load }) {
-  return inChild(generator, { host, port, connections: connectionsFor(load.rate), ...load }, { onStarted });
+export function pingAtRate(to, { onStarted, ...load }) {
+  const servers = [to].flat().map(({ host, port }) => ({ host, port }));
+  return inChild(generator, { servers, connections: connectionsFor(load.rate), ...load }, { onStarted });
 }
 
 /** Pings each path once, at `rate`. */
-export const pingOnce = (server, paths, rate, options = {}) =>
-  pingAtRate(server, { paths, rate, seconds: paths.length / rate, ...options });
+export const pingOnce = (to, paths, rate, options = {}) =>
+  pingAtRate(to, { paths, rate, seconds: paths.length / rate, ...options });

@@ -20,7 +20,7 @@ export async function measureLatency({ target, bare, api, options, say }) {
   const rounds = [];
   for (let round = 0; round < options.rounds; round += 1) {
     const baseline = await pingAtRate(bare, { paths, rate, seconds });
-    const cpu = watchCpu(target.pid);
+    const cpu = watchCpu(target);
     const product = await pingAtRate(target, { paths, rate, seconds });
     const used = cpu();
     rounds.push({ product, baseline, cpu: used });

@@ -1,4 +1,6 @@
-/** What the product says of itself at /metrics, in the text format of Prometheus. */
+/** What the product says of itself at /metrics, in the text format of Prometheus: all its processes together. */
+
+const ANSWER_WITHIN_MS = 10_000;
 
 /**
  * @param {string} text
@@ -15,27 +17,65 @@ function parse(text) {
   return found;
 }
 
+/** @returns {Promise<Map<string, { labels: Record<string, string>, value: number }[]>>} of all processes together */
 async function read(target) {
-  const response = await fetch(`${target.baseUrl}/metrics`);
+  const found = new Map();
+  const texts = await Promise.all(target.metricsUrls().map(textOf));
+  for (const text of texts) {
+    for (const [name, samples] of parse(text)) found.set(name, [...(found.get(name) ?? []), ...samples]);
+  }
+  return found;
+}
+
+async function textOf(url) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   if (!response.ok) throw new Error(`/metrics answered ${response.status}`);
-  return parse(await response.text());
+  return response.text();
+}
+
+/** Everything the product's processes say, for keeping. */
+export async function metricsText(target) {
+  const texts = await Promise.all(target.metricsUrls().map(async (url) => `# ${url}\n${await textOf(url)}`));
+  return texts.join('\n');
 }
 
 /**
- * @returns {Promise<{ accepted: number, applied: number, refused: number, lagSeconds: number }>} lagSeconds: of the shard that
- *   is furthest behind
+ * @returns {Promise<{ accepted: number, applied: number, refused: number, lagSeconds: number }>}
+ *   the counts begin anew with a process; lagSeconds: of the shard that is furthest behind, Infinity while there is one
+ *   that nobody reads
  */
 export async function readProgress(target) {
   const metrics = await read(target);
   const sum = (name) => (metrics.get(name) ?? []).reduce((total, { value }) => total + value, 0);
-  const lags = (metrics.get('flatline_watermark_lag_seconds') ?? []).map(({ value }) => value);
-  if (lags.length === 0) throw new Error('flatline_watermark_lag_seconds is missing from /metrics');
   return {
     accepted: sum('flatline_pings_accepted_total'),
     applied: sum('flatline_pings_applied_total'),
     refused: sum('flatline_pings_refused_total'),
-    lagSeconds: Math.max(...lags),
+    lagSeconds: lagOf(target, metrics.get('flatline_watermark_lag_seconds') ?? []),
   };
+}
+
+/**
+ * As readProgress tells it, asking nobody but those who judge; one that does not answer reads nothing.
+ * @returns {Promise<number>} seconds
+ */
+export async function readLag(target) {
+  const answers = await Promise.allSettled(target.metricsUrls('deadline-scheduler').map(textOf));
+  return lagOf(
+    target,
+    answers.flatMap(({ value }) => parse(value ?? '').get('flatline_watermark_lag_seconds') ?? []),
+  );
+}
+
+function lagOf({ partitions }, samples) {
+  const shards = new Set(samples.map(({ labels }) => labels.shard)).size;
+  return shards < partitions ? Infinity : Math.max(...samples.map(({ value }) => value));
+}
+
+/** @returns {Promise<number>} wake-ups that lie ahead, of all shards */
+export async function readArmed(target) {
+  const metrics = await read(target);
+  return (metrics.get('flatline_timers_armed') ?? []).reduce((total, { value }) => total + value, 0);
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -46,7 +86,7 @@ export function watchLag(target, everyMs = 250) {
   let isStopped = false;
   const loop = (async () => {
     while (!isStopped) {
-      lags.push((await readProgress(target)).lagSeconds);
+      lags.push(await readLag(target));
       await sleep(everyMs);
     }
   })();

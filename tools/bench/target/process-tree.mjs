@@ -1,5 +1,5 @@
 /**
- * What a process and all its descendants use, from /proc. Linux only; elsewhere everything is null and the table says so.
+ * What processes and their descendants use, from /proc. Linux only; elsewhere everything is null and the table says so.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -20,28 +20,36 @@ function statOf(pid) {
   return text?.slice(text.lastIndexOf(')') + 2).split(' ') ?? null;
 }
 
-/** @returns {number[]} `root` and its descendants */
-export function treeOf(root) {
-  if (!isLinux) return [root];
-  const childrenOf = new Map();
+/** Parents and children of all processes, as they are now. */
+function familiesNow() {
+  const childrenByParent = new Map();
+  if (!isLinux) return childrenByParent;
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const stat = statOf(name);
     if (!stat) continue;
     const parent = Number(stat[1]);
-    childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), Number(name)]);
+    childrenByParent.set(parent, [...(childrenByParent.get(parent) ?? []), Number(name)]);
   }
+  return childrenByParent;
+}
+
+/** @returns {number[]} processes started by this one that run */
+export const childrenOf = (pid) => familiesNow().get(pid) ?? [];
+
+/** @returns {number[]} `root` and its descendants */
+export function treeOf(root, families = familiesNow()) {
   const tree = [root];
-  for (let index = 0; index < tree.length; index += 1) tree.push(...(childrenOf.get(tree[index]) ?? []));
+  for (let index = 0; index < tree.length; index += 1) tree.push(...(families.get(tree[index]) ?? []));
   return tree;
 }
 
-/** CPU seconds used so far by processes, their ended children included. */
-function cpuSecondsOf(pids) {
+/** CPU seconds used so far by a process and its descendants, those that ended included; `isAlone`: by itself only. */
+function cpuSecondsOf({ pid, isAlone = false }, families) {
   let ticks = 0;
-  for (const pid of pids) {
-    const stat = statOf(pid);
-    if (stat) for (const field of stat.slice(11, 15)) ticks += Number(field);
+  for (const each of isAlone ? [pid] : treeOf(pid, families)) {
+    const stat = statOf(each);
+    if (stat) for (const field of stat.slice(11, isAlone ? 13 : 15)) ticks += Number(field);
   }
   return ticks / TICKS_PER_SECOND;
 }
@@ -54,67 +62,70 @@ function machineCpuSeconds() {
 
 /**
  * Watches who uses the processors while something is measured.
- * @param {number} serverPid root of what is measured
- * @returns {() => { server: number, children: number, load: number, others: number } | null} cores used on average since the call,
- *   by the server's process, by its children (Postgres), by the bench itself and by everything else on the machine: the noise
+ * @param {Pick<import('./product-process.mjs').Target, 'parts'>} target
+ * @returns {() => Cpu | null} to be called at the end
+ *
+ * Cores used on average. others: everything else on the machine, which is the noise.
+ * @typedef {{ seconds: number, parts: Record<string, number>, load: number, others: number }} Cpu
  */
-export function watchCpu(serverPid) {
+export function watchCpu(target) {
   if (!isLinux) return () => null;
   const read = () => {
-    const server = cpuSecondsOf([serverPid]) - reapedSecondsOf(serverPid);
-    const stack = cpuSecondsOf(treeOf(serverPid));
-    return {
-      at: performance.now(),
-      server,
-      stack,
-      bench: cpuSecondsOf(treeOf(process.pid)),
-      machine: machineCpuSeconds(),
-    };
+    const families = familiesNow();
+    const parts = {};
+    for (const part of target.parts()) parts[part.name] = (parts[part.name] ?? 0) + cpuSecondsOf(part, families);
+    const bench = cpuSecondsOf({ pid: process.pid }, families);
+    return { at: performance.now(), parts, bench, machine: machineCpuSeconds() };
   };
   const before = read();
   return () => {
     const after = read();
     const seconds = (after.at - before.at) / 1000;
-    const used = (name) => (after[name] - before[name]) / seconds;
+    const parts = Object.fromEntries(
+      Object.keys(after.parts).map((name) => [name, (after.parts[name] - (before.parts[name] ?? 0)) / seconds]),
+    );
+    const product = Object.values(parts).reduce((sum, cores) => sum + cores, 0);
+    const bench = (after.bench - before.bench) / seconds;
     return {
-      server: used('server'),
-      children: used('stack') - used('server'),
-      load: used('bench') - used('stack'),
-      others: used('machine') - used('bench'),
+      seconds,
+      parts,
+      load: bench - product,
+      others: (after.machine - before.machine) / seconds - bench,
     };
   };
 }
 
-function reapedSecondsOf(pid) {
-  const stat = statOf(pid);
-  return stat ? (Number(stat[13]) + Number(stat[14])) / TICKS_PER_SECOND : 0;
-}
-
 /**
- * Resident memory of a tree, in MB. rss counts pages that processes share (Postgres' buffers, the programs) once for
- * each of them, pss once in all.
- * @returns {{ rssMb: number, pssMb: number, serverRssMb: number, processes: number } | null}
+ * Resident memory, in MB, of all parts and of each. rss counts pages that processes share (Postgres' buffers, the programs)
+ * once for each of them, pss once in all.
+ * @param {Pick<import('./product-process.mjs').Target, 'parts'>} target
+ * @returns {{ rssMb: number, pssMb: number, processes: number, parts: Record<string, { rssMb: number, pssMb: number }> } | null}
  */
-export function memoryOf(root) {
+export function memoryOf(target) {
   if (!isLinux) return null;
-  const sum = { rssMb: 0, pssMb: 0, serverRssMb: 0, processes: 0 };
-  for (const pid of treeOf(root)) {
-    const rollup = readOrNull(`/proc/${pid}/smaps_rollup`);
-    const kilobytes = (name) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(rollup)?.[1] ?? NaN);
-    if (!rollup || Number.isNaN(kilobytes('Rss'))) continue;
-    sum.rssMb += kilobytes('Rss') / 1024;
-    sum.pssMb += kilobytes('Pss') / 1024;
-    if (pid === root) sum.serverRssMb = kilobytes('Rss') / 1024;
-    sum.processes += 1;
+  const families = familiesNow();
+  const sum = { rssMb: 0, pssMb: 0, processes: 0, parts: {} };
+  for (const { name, pid, isAlone } of target.parts()) {
+    const part = (sum.parts[name] ??= { rssMb: 0, pssMb: 0 });
+    for (const each of isAlone ? [pid] : treeOf(pid, families)) {
+      const rollup = readOrNull(`/proc/${each}/smaps_rollup`);
+      const megabytes = (field) => Number(new RegExp(`^${field}: +(\\d+) kB`, 'm').exec(rollup)?.[1] ?? NaN) / 1024;
+      if (!rollup || Number.isNaN(megabytes('Rss'))) continue;
+      for (const total of [sum, part]) {
+        total.rssMb += megabytes('Rss');
+        total.pssMb += megabytes('Pss');
+      }
+      sum.processes += 1;
+    }
   }
   return sum;
 }
 
-/** Samples the memory of a tree until stopped; answers the sample with the highest pss. */
-export function watchMemory(root, everyMs = 2_000) {
-  let peak = memoryOf(root);
+/** Samples the memory until stopped; answers the sample with the highest pss. */
+export function watchMemory(target, everyMs = 2_000) {
+  let peak = memoryOf(target);
   const timer = setInterval(() => {
-    const now = memoryOf(root);
+    const now = memoryOf(target);
     if (now && now.pssMb > (peak?.pssMb ?? 0)) peak = now;
   }, everyMs);
   timer.unref(); // nobody stops it when the measurement fails
