@@ -45,6 +45,12 @@ export interface KafkaClient {
    */
   bounds(topic: string): Promise<LogBounds[]>;
 
+  /**
+   * Node id of the leader of every partition; the index is the partition. Negative where nobody leads.
+   * @throws BrokerRefusal UNKNOWN_TOPIC_OR_PARTITION
+   */
+  leaders(topic: string): Promise<number[]>;
+
   /** Connects to nothing yet. */
   openSender(options: KafkaSenderOptions): KafkaSender;
 
@@ -77,6 +83,8 @@ export interface NewKafkaTopic {
 export interface KafkaSenderOptions {
   /** How long a broker may wait for its replicas before it answers, in ms. The sender itself waits longer. */
   readonly ackTimeoutMs: number;
+  /** Node id of the only broker that leads what will be sent: no other has to be connected. Unset: any may be. */
+  readonly leader?: number;
 }
 
 /** What a broker said of one partition of a send. */

@@ -6,8 +6,9 @@ import { inRequests } from './append-batches';
 import { outcomeOf } from './append-outcome';
 import type { ExclusiveIdentity } from './exclusive-identity';
 import { BrokerRefusal, KafkaErrorCode } from './kafka-client';
-import type { KafkaClient, KafkaSender } from './kafka-client';
+import type { KafkaClient } from './kafka-client';
 import type { KafkaTopics } from './kafka-topics';
+import { LeaderLinks } from './leader-links';
 
 /** After a connection was given up in the middle of an append, and a new one has answered, this long nothing is sent. */
 const SETTLE_MS = 250;
@@ -22,18 +23,32 @@ export interface ProducerDependencies {
 /** Ends what goes on behind an append that has long been answered. Nobody hears of it. */
 class TimeIsUp extends Error {}
 
-interface Attempt {
-  readonly topic: string;
+/** The records of an append that one broker leads. They fail or succeed without the others. */
+interface Share {
+  readonly leader: number;
+  readonly records: readonly OutgoingRecord[];
   /** Something was handed to the sender. */
   sending: boolean;
   /** One of its requests was acknowledged. */
   partlyStored: boolean;
+}
+
+interface Attempt {
+  readonly topic: string;
+  readonly batchBytes: number;
   /** Time is up: nothing may be sent any more. */
-  over: boolean;
+  readonly isOver: () => boolean;
+}
+
+interface FailedShare {
+  readonly share: Share;
+  readonly error: unknown;
+  readonly outcome: 'rejected' | 'unresolved';
 }
 
 /**
- * Appends with acks from all in-sync replicas, one request at a time, without Kafka's idempotent mode.
+ * Appends with acks from all in-sync replicas, to all leaders at the same time but one request at a time to each of
+ * them, without Kafka's idempotent mode. A partition has one leader, so the order within it stays.
  *
  * What settles an append nobody answered: requests of one connection are handled in their order, so the connection is
  * kept for as long as the append may last. Then it is reset, which drops what this machine still holds back of it. What
@@ -42,16 +57,18 @@ interface Attempt {
  * for longer, while it serves newer connections, could store it after a later append. ADR 0011 says what follows.
  */
 export class KafkaProducer implements LogProducer {
-  private sender: KafkaSender | null = null;
-  private readonly prepared = new Set<string>();
-  private unsettled = false;
+  private readonly links: LeaderLinks;
+  /** Partitions with an append of unknown fate, each as `placeOf` names it. */
+  private readonly unsettled = new Set<string>();
   private running: Promise<unknown> | null = null;
   private closed = false;
 
   constructor(
     private readonly dependencies: ProducerDependencies,
     private readonly exclusive: { readonly id: string; readonly identity: ExclusiveIdentity } | null,
-  ) {}
+  ) {
+    this.links = new LeaderLinks(dependencies.client, dependencies.appendTimeoutMs);
+  }
 
   get epoch(): number {
     return this.exclusive?.identity.epoch ?? 1;
@@ -74,86 +91,128 @@ export class KafkaProducer implements LogProducer {
   async close(): Promise<void> {
     this.closed = true;
     await this.running?.catch(() => undefined); // whoever called append hears of it
-    const { sender } = this;
-    this.sender = null;
-    await sender?.close();
+    await this.links.close();
   }
 
   /** The append, or an error when its time is up, whatever the brokers do. */
   private async appendWithin(topic: string, records: readonly OutgoingRecord[]): Promise<AppendReceipt> {
     const { appendTimeoutMs } = this.dependencies;
-    const attempt: Attempt = { topic, sending: false, partlyStored: false, over: false };
+    let over = false;
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`Kafka did not answer within ${appendTimeoutMs} ms`)), appendTimeoutMs);
     });
-    const appending = this.attempt(attempt, records);
-    appending.catch(() => undefined); // when time is up first
+    const within: Within = (running) => {
+      for (const promise of [running, limit]) promise.catch(() => undefined); // whichever is not heard
+      return Promise.race([running, limit]);
+    };
     try {
-      return await Promise.race([appending, limit]);
-    } catch (error) {
-      throw this.failed(attempt, records, error);
+      const batchBytes = await this.lookUp(topic, records, within);
+      const attempt: Attempt = { topic, batchBytes, isOver: () => over };
+      const shares = [...this.links.byLeader(topic, records)].map(([leader, ofLeader]): Share => ({
+        leader,
+        records: ofLeader,
+        sending: false,
+        partlyStored: false,
+      }));
+      const results = await Promise.allSettled(shares.map((share) => within(this.store(share, attempt))));
+      const failed = shares.flatMap((share, index) => {
+        const result = results[index]!;
+        return result.status === 'rejected' ? [failedShare(share, result.reason)] : [];
+      });
+      if (failed.length > 0) throw this.failure(topic, failed, failed.length === shares.length);
+      return { appendedAt: Math.max(...results.map((result) => (result.status === 'fulfilled' ? result.value : 0))) };
     } finally {
-      attempt.over = true;
+      over = true;
       clearTimeout(timer);
     }
   }
 
-  /** 1. what the topic takes, 2. a connection that knows the leaders, 3. what was open is settled, 4. send. */
-  private async attempt(attempt: Attempt, records: readonly OutgoingRecord[]): Promise<AppendReceipt> {
-    const { topic } = attempt;
-    refuseTooLarge(records);
-    const { partitions, batchBytes } = await this.dependencies.topics.factsOf(topic);
-    const beyond = records.find(({ partition }) => !(partition >= 0 && partition < partitions));
-    if (beyond) throw new UnknownTopic(topic, beyond.partition);
-    refuseTooLarge(records, batchBytes);
-    if (attempt.over) throw new TimeIsUp();
+  /**
+   * What the topic takes and who leads it. Nothing is sent before that is known.
+   * @returns most bytes of one partition in one request
+   */
+  private async lookUp(topic: string, records: readonly OutgoingRecord[], within: Within): Promise<number> {
+    const { topics, client } = this.dependencies;
+    try {
+      refuseTooLarge(records);
+      const { partitions, batchBytes } = await within(topics.factsOf(topic));
+      const beyond = records.find(({ partition }) => !(partition >= 0 && partition < partitions));
+      if (beyond) throw new UnknownTopic(topic, beyond.partition);
+      refuseTooLarge(records, batchBytes);
+      if (!this.links.knows(topic, records)) this.links.learn(topic, await within(client.leaders(topic)));
+      return batchBytes;
+    } catch (error) {
+      if (error instanceof UnknownTopic || error instanceof AppendRejected) throw error;
+      if (error instanceof BrokerRefusal) topics.forget(topic);
+      throw isUnknownTopic(error) ? new UnknownTopic(topic) : rejected(topic, error);
+    }
+  }
 
-    const sender = (this.sender ??= this.openSender());
-    if (!this.prepared.has(topic)) await sender.prepare(topic);
-    this.prepared.add(topic);
-    if (this.unsettled) await sleep(SETTLE_MS);
-    if (attempt.over) throw new TimeIsUp(); // the caller was told that nothing was sent, and so it stays
-    this.unsettled = false;
+  /**
+   * 1. a connection that knows the leaders, 2. what was open is settled, 3. send.
+   * @returns when the last of them was appended
+   */
+  private async store(share: Share, { topic, batchBytes, isOver }: Attempt): Promise<number> {
+    const sender = await this.links.prepared(share.leader, topic);
+    const places = share.records.map(({ partition }) => placeOf(topic, partition));
+    if (places.some((place) => this.unsettled.has(place))) await sleep(SETTLE_MS);
+    if (isOver()) throw new TimeIsUp(); // the caller was told that nothing was sent, and so it stays
+    for (const place of places) this.unsettled.delete(place);
 
     let appendedAt = 0;
-    for (const request of inRequests(records, batchBytes)) {
-      attempt.sending = true;
+    for (const request of inRequests(share.records, batchBytes)) {
+      if (isOver()) throw new TimeIsUp();
+      share.sending = true;
       const stored = await sender.send(topic, request);
-      attempt.partlyStored = true;
+      share.partlyStored = true;
       for (const batch of stored) appendedAt = Math.max(appendedAt, batch.appendedAt);
     }
-    return { appendedAt };
+    return appendedAt;
   }
 
-  private openSender(): KafkaSender {
-    this.prepared.clear();
-    return this.dependencies.client.openSender({ ackTimeoutMs: this.dependencies.appendTimeoutMs });
-  }
-
-  /** What the caller is told, and whether the connection may be used again. */
-  private failed(attempt: Attempt, records: readonly OutgoingRecord[], error: unknown): Error {
-    const { topic, sending, partlyStored } = attempt;
+  /** What the caller is told, and which connections may be used again. */
+  private failure(topic: string, failed: readonly FailedShare[], isWhole: boolean): Error {
     const { topics, logger } = this.dependencies;
-    if (error instanceof UnknownTopic || error instanceof AppendRejected) return error;
-    const outcome = !sending ? 'rejected' : partlyStored ? 'unresolved' : outcomeOf(error, records);
-    if (error instanceof BrokerRefusal) {
-      topics.forget(topic);
-      this.prepared.delete(topic);
-      if (error.code === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION && outcome === 'rejected')
-        return new UnknownTopic(topic);
-    } else {
-      this.sender?.destroy();
-      this.sender = null;
-      this.unsettled ||= sending;
+    for (const { share, error } of failed) {
+      this.links.doubt(topic, share.leader, share.records);
+      if (error instanceof BrokerRefusal) {
+        topics.forget(topic);
+        continue;
+      }
+      this.links.giveUp(share.leader);
+      if (share.sending) for (const { partition } of share.records) this.unsettled.add(placeOf(topic, partition));
     }
-    if (outcome === 'rejected') {
-      return new AppendRejected(`an append to ${topic} was not stored`, { cause: error });
+    const partitions = isWhole ? undefined : partitionsOf(failed);
+    const unresolved = failed.find(({ outcome }) => outcome === 'unresolved');
+    if (!unresolved) {
+      const isGone = isWhole && failed.every(({ error }) => isUnknownTopic(error));
+      return isGone ? new UnknownTopic(topic) : rejected(topic, failed[0]!.error, partitions);
     }
     logger.warn(
-      { err: error, producer: this.exclusive?.id ?? 'anonymous', topic },
+      { err: unresolved.error, producer: this.exclusive?.id ?? 'anonymous', topic, partitions: partitions ?? 'all' },
       'an append has an unknown fate; the next one settles it',
     );
-    return new AppendUnresolved(`whether an append to ${topic} was stored is not known`, { cause: error });
+    const message = `whether an append to ${topic} was stored is not known`;
+    return new AppendUnresolved(message, { cause: unresolved.error, partitions });
   }
 }
+
+type Within = <Result>(running: Promise<Result>) => Promise<Result>;
+
+function failedShare(share: Share, error: unknown): FailedShare {
+  const { sending, partlyStored, records } = share;
+  const outcome = !sending ? 'rejected' : partlyStored ? 'unresolved' : outcomeOf(error, records);
+  return { share, error, outcome };
+}
+
+const partitionsOf = (failed: readonly FailedShare[]): number[] =>
+  [...new Set(failed.flatMap(({ share }) => share.records.map(({ partition }) => partition)))].sort((a, b) => a - b);
+
+const rejected = (topic: string, cause: unknown, partitions?: readonly number[]): AppendRejected =>
+  new AppendRejected(`an append to ${topic} was not stored`, { cause, partitions });
+
+const isUnknownTopic = (error: unknown): boolean =>
+  error instanceof BrokerRefusal && error.code === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION;
+
+const placeOf = (topic: string, partition: number): string => `${topic}/${partition}`;

@@ -95,6 +95,13 @@ export class KafkaJsClient implements KafkaClient {
       .map(({ low, high }) => ({ start: Number(low), end: Number(high) }));
   }
 
+  async leaders(topic: string): Promise<number[]> {
+    const { topics } = await this.call((admin) => admin.fetchTopicMetadata({ topics: [topic] }));
+    const leaders: number[] = [];
+    for (const { partitionId, leader } of topics[0]?.partitions ?? []) leaders[partitionId] = leader;
+    return leaders;
+  }
+
   openSender(options: KafkaSenderOptions): KafkaSender {
     return new KafkaJsSender(this.options.access, options);
   }

@@ -111,6 +111,13 @@ export class PlatformaticClient implements KafkaClient {
     });
   }
 
+  leaders(topic: string): Promise<number[]> {
+    return limited(async () => {
+      this.brokers.forget(topic);
+      return [...(await this.brokers.layout(topic)).leaders];
+    });
+  }
+
   openSender(options: KafkaSenderOptions): KafkaSender {
     return new PlatformaticSender(this.kafka, this.options.access, options);
   }

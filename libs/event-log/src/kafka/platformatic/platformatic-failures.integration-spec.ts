@@ -1,5 +1,7 @@
 import { describeKafkaFailures } from '../kafka-failures.contract-suite';
+import { describeFrozenLeader } from '../kafka-frozen-leader.contract-suite';
 
 jest.setTimeout(180_000);
 
 describeKafkaFailures('platformatic');
+describeFrozenLeader('platformatic');

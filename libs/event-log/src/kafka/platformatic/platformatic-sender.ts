@@ -25,7 +25,8 @@ export class PlatformaticSender implements KafkaSender {
   async prepare(topic: string): Promise<void> {
     try {
       const { leaders } = await this.brokers.layout(topic);
-      const reachable = [...new Set(leaders)].filter((leader) => leader !== NO_LEADER);
+      const wanted = this.options.leader === undefined ? leaders : [this.options.leader];
+      const reachable = [...new Set(wanted)].filter((leader) => leader !== NO_LEADER);
       await Promise.all(reachable.map((leader) => this.brokers.connectionTo(leader)));
     } catch (error) {
       this.brokers.forget(topic);
