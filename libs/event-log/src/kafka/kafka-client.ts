@@ -178,9 +178,13 @@ export const KafkaErrorCode = {
   LEADER_NOT_AVAILABLE: 5,
   NOT_LEADER_OR_FOLLOWER: 6,
   MESSAGE_TOO_LARGE: 10,
+  COORDINATOR_LOAD_IN_PROGRESS: 14,
+  COORDINATOR_NOT_AVAILABLE: 15,
+  NOT_COORDINATOR: 16,
   INVALID_TOPIC: 17,
   RECORD_LIST_TOO_LARGE: 18,
   NOT_ENOUGH_REPLICAS: 19,
+  REBALANCE_IN_PROGRESS: 27,
   TOPIC_AUTHORIZATION_FAILED: 29,
   CLUSTER_AUTHORIZATION_FAILED: 31,
   TOPIC_ALREADY_EXISTS: 36,
@@ -200,6 +204,20 @@ export class BrokerRefusal extends Error {
     super(message, options);
   }
 }
+
+const OF_GROUP_LIFE: ReadonlySet<number> = new Set([
+  KafkaErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+  KafkaErrorCode.COORDINATOR_NOT_AVAILABLE,
+  KafkaErrorCode.NOT_COORDINATOR,
+  KafkaErrorCode.REBALANCE_IN_PROGRESS,
+]);
+
+/**
+ * What a group answers while it is set up, moves to another broker or is balanced anew: nothing to warn of, unless it
+ * lasts, and then the subscription says that its member is outside.
+ */
+export const isOfGroupLife = (error: unknown): boolean =>
+  error instanceof BrokerRefusal && OF_GROUP_LIFE.has(error.code);
 
 /** The brokers do not take the user name and password, or this way of logging in: the configuration is wrong. */
 export class LoginRefused extends Error {

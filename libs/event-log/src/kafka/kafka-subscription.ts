@@ -1,5 +1,6 @@
 import type { ConsumeOptions, LogBounds, LogRecord, LogSubscription, LogWriter, PartitionProgress } from '../event-log';
 import { PartitionWorker } from '../partition-worker';
+import { isOfGroupLife } from './kafka-client';
 import type { KafkaClient, KafkaReader } from './kafka-client';
 import { PartitionFeed } from './partition-feed';
 
@@ -64,7 +65,7 @@ export class KafkaSubscription implements LogSubscription {
   missing(): string[] {
     const sentences = [...this.assigned.values()].map(({ worker }) => worker.missing());
     const { topic, group } = this.options;
-    const outsideMs = this.outsideSince === null ? 0 : this.dependencies.monotonic() - this.outsideSince;
+    const outsideMs = this.outsideMs();
     if (outsideMs > OUTSIDE_REPORTED_AFTER_MS) {
       const why = this.lastError instanceof Error ? `: ${this.lastError.message}` : '';
       sentences.push(
@@ -155,9 +156,20 @@ export class KafkaSubscription implements LogSubscription {
     this.outsideSince ??= this.dependencies.monotonic();
     void this.retireAll();
     if (this.closing) return;
-    this.warn(error, 'reading from Kafka ended; it begins anew');
+    this.tellEnd(error);
     this.reopenTimer = setTimeout(() => this.open(), this.reopenMs);
     this.reopenMs = Math.min(this.reopenMs * 2, REOPEN_MAX_MS);
+  }
+
+  private tellEnd(error: unknown): void {
+    const isUsual = isOfGroupLife(error) && this.outsideMs() <= OUTSIDE_REPORTED_AFTER_MS;
+    if (!isUsual) return this.warn(error, 'reading from Kafka ended; it begins anew');
+    const { topic, group } = this.options;
+    this.dependencies.logger.info({ topic, group, reason: (error as Error).message }, 'the group is not ready yet');
+  }
+
+  private outsideMs(): number {
+    return this.outsideSince === null ? 0 : this.dependencies.monotonic() - this.outsideSince;
   }
 
   /** Begins to handle a partition, once its last batch of an earlier time has ended. */

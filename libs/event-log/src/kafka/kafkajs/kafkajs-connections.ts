@@ -16,7 +16,7 @@ export interface KafkaJsConnectionOptions {
   readonly connectTimeoutMs: number;
   readonly retry: KafkaConfig['retry'];
   /** What kafkajs has to say beyond the errors it throws. */
-  readonly onTrouble?: (message: string) => void;
+  readonly onTrouble?: (message: string, error: string | undefined) => void;
 }
 
 /**
@@ -44,7 +44,7 @@ export class KafkaJsConnections {
       logCreator:
         () =>
         ({ log }) =>
-          onTrouble?.(log.message),
+          onTrouble?.(log.message, log.error as string | undefined),
     });
   }
 

@@ -19,6 +19,18 @@ export function translated(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
+/** Its messages for the codes of `isOfGroupLife`; what it logs has no codes. */
+const OF_GROUP_LIFE = [
+  "The coordinator is loading and hence can't process requests for this group",
+  'The group coordinator is not available',
+  'This is not the correct coordinator for this group',
+  'The group is rebalancing, so a rejoin is needed',
+];
+
+/** Whether a line that kafkajs logs tells of nothing but the life of a group, see `isOfGroupLife`. */
+export const tellsOfGroupLife = (...texts: (string | undefined)[]): boolean =>
+  texts.some((text) => OF_GROUP_LIFE.some((message) => text?.includes(message)));
+
 function innerError(error: Error): unknown {
   const { errors } = error as { errors?: unknown };
   return Array.isArray(errors) ? errors[0] : error.cause;

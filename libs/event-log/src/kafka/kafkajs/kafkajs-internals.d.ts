@@ -6,3 +6,8 @@ declare module 'kafkajs/src/network/requestQueue' {
   }
   export = RequestQueue;
 }
+
+/** For the test that its messages still are what kafkajs-errors.ts looks for. */
+declare module 'kafkajs/src/protocol/error' {
+  function createErrorFromCode(code: number): Error;
+}

@@ -4,7 +4,7 @@ import type { LogRecord } from '../../event-log';
 import { CALL_LIMIT_MS, FETCH_BYTES, GROUP_TIMES } from '../kafka-client';
 import type { KafkaClientOptions, KafkaReader, KafkaReaderListener, KafkaReaderOptions } from '../kafka-client';
 import { KafkaJsConnections } from './kafkajs-connections';
-import { translated } from './kafkajs-errors';
+import { tellsOfGroupLife, translated } from './kafkajs-errors';
 
 /**
  * Long enough to outlive a broker that is started anew: within one instance the member keeps its id, and the group does
@@ -42,7 +42,10 @@ export class KafkaJsReader implements KafkaReader {
       requestTimeoutMs: GROUP_TIMES.sessionTimeoutMs,
       connectTimeoutMs: CALL_LIMIT_MS,
       retry: RETRY,
-      onTrouble: (message) => logger.warn({ topic, groupId, trouble: message }, 'reading from Kafka met with trouble'),
+      onTrouble: (message, error) => {
+        if (tellsOfGroupLife(message, error)) return; // whoever is outside its group for long says so
+        logger.warn({ topic, groupId, trouble: message }, 'reading from Kafka met with trouble');
+      },
     });
     this.consumer = this.connections.kafka.consumer({
       groupId,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CALL_LIMIT_MS } from '../kafka-client';
+import { CALL_LIMIT_MS, isOfGroupLife } from '../kafka-client';
 import type { KafkaClientOptions, KafkaReader, KafkaReaderListener, KafkaReaderOptions } from '../kafka-client';
 import { Brokers } from './brokers';
 import { GroupMembership } from './group-membership';
@@ -81,7 +81,8 @@ export class PlatformaticReader implements KafkaReader {
 
   private tell(error: unknown): void {
     const now = performance.now();
-    if (this.over || now - this.toldAt < TOLD_EVERY_MS) return;
+    // Whoever is outside its group for long says so.
+    if (this.over || isOfGroupLife(error) || now - this.toldAt < TOLD_EVERY_MS) return;
     this.toldAt = now;
     this.client.logger.warn({ err: error, ...this.options }, 'reading from Kafka met with trouble; it goes on');
   }
