@@ -5,5 +5,6 @@ void runService({
   name: 'deadline-scheduler',
   variables: [],
   needs: { outbox: true, readyWith: ['database', 'event log'] },
+  behindGateway: false,
   module: () => DeadlineSchedulerModule.forRoot(),
 });

@@ -7,6 +7,7 @@ void runService({
   variables: ['PING_TOKEN_KEYS'],
   // Its directory follows Postgres and stays as it is while that is away; pings need the log alone.
   needs: { outbox: false, readyWith: ['event log'] },
+  behindGateway: true,
   module: (kernel) =>
     IngestModule.forRoot({
       onFenced: () => endBecause(kernel, 'another process took over the identity of this ingest'),

@@ -6,5 +6,6 @@ void runService({
   variables: ['PING_TOKEN_KEYS'],
   // While the log is away it answers all the same: what it has to tell waits in the outbox.
   needs: { outbox: true, readyWith: ['database'] },
+  behindGateway: true,
   module: () => ({ module: ManagementApiModule }),
 });

@@ -5,5 +5,6 @@ void runService({
   name: 'notifier',
   variables: [],
   needs: { outbox: false, readyWith: ['database', 'event log'] },
+  behindGateway: false,
   module: () => NotifierModule.forRoot(),
 });

@@ -91,6 +91,17 @@ describe('a cluster whose processes are killed', () => {
     await eventually(() => expect(acknowledgedCount()).toBeGreaterThan(before + 5), { withinMs: BACK_WITHIN_MS });
   }
 
+  it('refuses nobody while processes that answer requests are told to stop, one after the other', async () => {
+    const refused = () => jobs.reduce((sum, job) => sum + job.refused, 0);
+    const before = refused();
+    for (const part of ['ingest-1', 'ingest-2', 'management-api-1'] as const) {
+      const told = pidOfPart(cluster, part);
+      process.kill(told, 'SIGTERM');
+      await expectBack(part, told);
+    }
+    expect(refused() - before).toBe(0);
+  });
+
   it.each(CLUSTER_PARTS)('starts %s again and goes on', async (part) => {
     await fallSilent(`silent while ${part} dies`);
     const killed = pidOfPart(cluster, part);

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DynamicModule, Module } from '@nestjs/common';
 import {
   createKernel,
@@ -28,11 +29,15 @@ export interface Service {
   /** What it cannot do without, besides DATABASE_URL. */
   readonly variables: readonly VariableName[];
   readonly needs: InfrastructureNeeds;
+  /** Whether something in front shares requests out among its processes. */
+  readonly behindGateway: boolean;
   readonly module: (kernel: Kernel) => DynamicModule;
 }
 
 /** A signal during the start waits this long for the start to come to an end, so that everything started is stopped. */
 const STARTUP_GRACE_MS = 5_000;
+/** Three looks of the gateway at who is ready; until then a process that was told to stop still answers. */
+const NOTICE_MS = 1_500;
 
 /**
  * Runs one service as a process of its own, until a signal ends it:
@@ -75,5 +80,12 @@ async function start(service: Service, kernel: Kernel): Promise<void> {
   const starting = startHttpApplication(root, kernel, answered.waitingRoom); // 3
   shutdown.on('intake', 'start', () => settledWithin(starting, STARTUP_GRACE_MS));
   const { port } = await starting;
+  if (service.behindGateway) giveNotice(kernel);
   logger.info({ port }, 'listening');
+}
+
+/** Lets whoever sends requests here see that it should not, before they would be refused. */
+function giveNotice({ health, shutdown }: Kernel): void {
+  health.register('process', () => (shutdown.begun ? 'stopping' : null));
+  shutdown.on('notice', 'requests go elsewhere', () => sleep(NOTICE_MS));
 }

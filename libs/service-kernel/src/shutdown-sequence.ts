@@ -2,7 +2,15 @@ import type { Clock } from './clock';
 import type { Logger } from './logging/create-logger';
 
 /** The stages of stopping, in the order they run. Each begins when the one before has ended. */
-export const SHUTDOWN_STAGES = ['intake', 'in-flight', 'workers', 'producers', 'database', 'servers'] as const;
+export const SHUTDOWN_STAGES = [
+  'notice',
+  'intake',
+  'in-flight',
+  'workers',
+  'producers',
+  'database',
+  'servers',
+] as const;
 export type ShutdownStage = (typeof SHUTDOWN_STAGES)[number];
 
 interface Step {
@@ -11,8 +19,8 @@ interface Step {
 }
 
 /**
- * Stops a process in order, so that nothing loses what it stands on: first no new work is taken (`intake`), then what
- * was begun is finished (`in-flight`), then consumers and timers (`workers`), then what they write to (`producers`),
+ * Stops a process in order, so that nothing loses what it stands on: first those who send it work are given the time to
+ * look elsewhere (`notice`), then no new work is taken (`intake`), then what was begun is finished (`in-flight`), then consumers and timers (`workers`), then what they write to (`producers`),
  * then the connections to the `database`, last the `servers` we started ourselves. Steps of one stage run at the same
  * time.
  */

@@ -15,6 +15,8 @@ export interface JobsOptions {
 /** Jobs that ping one heartbeat, each again and again until the answer is 200, and remember what was acknowledged. */
 export class Jobs {
   readonly acknowledged: string[] = [];
+  /** Pings that were answered otherwise, or not at all, and tried again. */
+  refused = 0;
   private running = true;
   private readonly done: Promise<unknown>;
 
@@ -36,6 +38,7 @@ export class Jobs {
     while (this.running) {
       const answer = await this.api.ping(this.heartbeat.token).catch(() => null);
       if (answer?.status === 200) this.acknowledged.push(answer.json.id as string);
+      else this.refused += 1;
       await sleep(answer?.status === 200 ? pauseMs * random() : RETRY_EVERY_MS);
     }
   }
