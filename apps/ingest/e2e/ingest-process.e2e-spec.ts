@@ -77,7 +77,7 @@ describe('the ingest as a process', () => {
     [
       'with another number of partitions',
       { PING_PARTITIONS: '7' },
-      'ingest did not start: PING_PARTITIONS is 7, but this installation was started with 4; set PING_PARTITIONS to that.',
+      'ingest did not start: PING_PARTITIONS is 7, but the heartbeats of this installation are spread over 4; set PING_PARTITIONS to that.',
     ],
   ])('%s ends at once, and says why in one sentence', async (_case, env, sentence) => {
     await runMigrate({ DATABASE_URL: database.url });
