@@ -7,7 +7,7 @@ import { openInfrastructure, type Infrastructure } from '@flatline/infrastructur
 import { IngestModule } from '@flatline/app-ingest';
 import { migrate } from '@flatline/persistence';
 import { createKernel, KernelModule, loadConfig, startHttpApplication, type Kernel } from '@flatline/service-kernel';
-import { createTestDatabase, eventually, type TestDatabase } from '@flatline/test-kit';
+import { createTestDatabase, eventually, startTestKafka, type TestDatabase, type TestKafka } from '@flatline/test-kit';
 import { v7 as uuidv7 } from 'uuid';
 
 @Module({})
@@ -29,13 +29,18 @@ class Member {
     readonly base: string,
   ) {}
 
-  static async start(database: TestDatabase, service: DynamicModule, wrap = (log: EventLog) => log): Promise<Member> {
+  static async start(
+    { database, kafka }: { database: TestDatabase; kafka: TestKafka | null },
+    service: DynamicModule,
+    wrap = (log: EventLog) => log,
+  ): Promise<Member> {
     const config = loadConfig({
       PORT: '0',
       LOG_LEVEL: 'silent',
       PING_TOKEN_KEYS: KEY.toString('base64url'),
       PING_PARTITIONS: String(PARTITIONS),
       DATABASE_POOL_SIZE: '4',
+      ...(kafka && { KAFKA_BROKERS: kafka.brokerList, KAFKA_REPLICATION_FACTOR: '1' }),
     });
     const kernel = createKernel({ ...config, INGEST_LEASE_SECONDS: LEASE_MS / 1_000 });
     const infrastructure = await openInfrastructure(kernel, database.url, { outbox: false, readyWith: ['event log'] });
@@ -88,20 +93,24 @@ function cutting(partition: number, isCut: () => boolean): (log: EventLog) => Ev
 
 describe('several ingests and several schedulers on one installation', () => {
   let database: TestDatabase;
+  /** Where the event log is; in Postgres while there is none. */
+  let kafka: TestKafka | null;
   let members: Member[];
 
   beforeEach(async () => {
     database = await createTestDatabase('several');
     await migrate(database.url);
+    kafka = null;
     members = [];
   });
   afterEach(async () => {
     await Promise.all(members.map((member) => member.kernel.shutdown.run(9_000)));
     await database.drop();
+    await kafka?.stop();
   });
 
   async function start(service: DynamicModule, wrap?: (log: EventLog) => EventLog): Promise<Member> {
-    const member = await Member.start(database, service, wrap);
+    const member = await Member.start({ database, kafka }, service, wrap);
     members.push(member);
     return member;
   }
@@ -163,42 +172,49 @@ describe('several ingests and several schedulers on one installation', () => {
     };
   }
 
-  it('share the shards and go on when an ingest and a scheduler die: nothing false, nothing missed, nothing twice', async () => {
-    const schedulers = [await startScheduler(), await startScheduler()];
-    const [survivor, dying] = [await startIngest(), await startIngest()];
-    const kept = await Promise.all([0, 1, 2, 3].map((shard) => heartbeat(shard)));
-    const orphaned = await heartbeat(0);
-    const stopPinging = keepPinging(survivor, kept);
-    expect(await dying.ping(orphaned)).toBe(200);
-    await everyWatermarkPasses(Date.now());
-    await eventually(async () => {
-      for (const scheduler of schedulers) expect(await scheduler.isReady()).toBe(true);
-    });
+  it.each([
+    ['the embedded log', false],
+    ['Kafka', true],
+  ])(
+    'share the shards of %s and go on when an ingest and a scheduler die: nothing false, missed or twice',
+    async (_log, onKafka) => {
+      if (onKafka) kafka = await startTestKafka();
+      const schedulers = [await startScheduler(), await startScheduler()];
+      const [survivor, dying] = [await startIngest(), await startIngest()];
+      const kept = await Promise.all([0, 1, 2, 3].map((shard) => heartbeat(shard)));
+      const orphaned = await heartbeat(0);
+      const stopPinging = keepPinging(survivor, kept);
+      expect(await dying.ping(orphaned)).toBe(200);
+      await everyWatermarkPasses(Date.now());
+      await eventually(async () => {
+        for (const scheduler of schedulers) expect(await scheduler.isReady()).toBe(true);
+      });
 
-    await Promise.all([dying.die(), schedulers[1]!.die()]);
-    const diedAt = Date.now();
-    // While its lease runs the watermark waits for the dead ingest, so nothing is judged, right or wrong.
-    await eventually(() => expect(Date.now()).toBeGreaterThan(diedAt + 800), { withinMs: 2_000 });
-    expect(await watermark(0)).toBeLessThanOrEqual(diedAt);
-    expect(await incidents(orphaned)).toEqual([]);
-    await everyWatermarkPasses(diedAt + LEASE_MS);
-    await eventually(async () => expect(await incidents(orphaned)).toHaveLength(1), { withinMs: 10_000 });
-    for (const id of kept) expect(await incidents(id)).toEqual([]);
-    expect(await rows('SELECT * FROM absence')).toEqual([]);
-    await eventually(async () => expect(await schedulers[0]!.isReady()).toBe(true));
+      await Promise.all([dying.die(), schedulers[1]!.die()]);
+      const diedAt = Date.now();
+      // While its lease runs the watermark waits for the dead ingest, so nothing is judged, right or wrong.
+      await eventually(() => expect(Date.now()).toBeGreaterThan(diedAt + 800), { withinMs: 2_000 });
+      expect(await watermark(0)).toBeLessThanOrEqual(diedAt);
+      expect(await incidents(orphaned)).toEqual([]);
+      await everyWatermarkPasses(diedAt + LEASE_MS);
+      await eventually(async () => expect(await incidents(orphaned)).toHaveLength(1), { withinMs: 10_000 });
+      for (const id of kept) expect(await incidents(id)).toEqual([]);
+      expect(await rows('SELECT * FROM absence')).toEqual([]);
+      await eventually(async () => expect(await schedulers[0]!.isReady()).toBe(true));
 
-    const acknowledged = await stopPinging();
-    await eventually(
-      async () => {
-        for (const id of kept) expect(await incidents(id)).toHaveLength(1);
-      },
-      { withinMs: 20_000 },
-    );
-    for (const id of kept) {
-      const history = await rows<{ id: string }>('SELECT id FROM ping WHERE heartbeat_id = $1', [id]);
-      expect(history).toHaveLength(acknowledged.get(id)!);
-    }
-  });
+      const acknowledged = await stopPinging();
+      await eventually(
+        async () => {
+          for (const id of kept) expect(await incidents(id)).toHaveLength(1);
+        },
+        { withinMs: 20_000 },
+      );
+      for (const id of kept) {
+        const history = await rows<{ id: string }>('SELECT id FROM ping WHERE heartbeat_id = $1', [id]);
+        expect(history).toHaveLength(acknowledged.get(id)!);
+      }
+    },
+  );
 
   it('judge on when an ingest is cut off from one partition: it answers 503 there, and another takes the pings', async () => {
     let isCut = false;
