@@ -30,23 +30,26 @@ class Fates {
     private readonly topic: string,
   ) {}
 
-  /** One append of `size` records over all partitions, as an ingest mixes pings and pulses. */
+  /** One append of `size` records over all partitions, as an ingest mixes pings and pulses. Whether all were stored. */
   async append(size: number): Promise<boolean> {
     const records = Array.from({ length: size }, () => {
       const key = `${(this.number += 1)}`;
       return { partition: this.number % PARTITIONS, key, value: Buffer.from(key) };
     });
     const startedAt = performance.now();
-    let fate = this.acknowledged;
+    let failed: typeof records = [];
     try {
       await this.producer.append(this.topic, records);
     } catch (error) {
       if (!(error instanceof AppendRejected || error instanceof AppendUnresolved)) throw error;
-      fate = error instanceof AppendUnresolved ? this.unresolved : this.rejected;
+      const { partitions } = error;
+      failed = partitions ? records.filter(({ partition }) => partitions.includes(partition)) : records;
+      const fate = error instanceof AppendUnresolved ? this.unresolved : this.rejected;
+      fate.push(...failed.map(({ key }) => key));
     }
-    fate.push(...records.map(({ key }) => key));
+    this.acknowledged.push(...records.filter((record) => !failed.includes(record)).map(({ key }) => key));
     this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
-    return fate === this.acknowledged;
+    return failed.length === 0;
   }
 
   /** Appends as an ingest does, one after the other, until told to end; resolves with the number of appends. */

@@ -85,9 +85,13 @@ export function describeFrozenLeader(client: KafkaClientName): void {
       expect(whole!.partitions).toBeUndefined();
 
       node.signal('SIGCONT');
-      await eventually(async () => expect(await fates.append(producer, everywhere, 'after')).toBeNull(), {
-        withinMs: 30_000,
-      });
+      await eventually(
+        async () => {
+          const failure = await fates.append(producer, everywhere, 'after');
+          if (failure) throw new Error(`partitions ${failure.partitions ?? 'all'}: ${failure.message}`, failure);
+        },
+        { withinMs: 30_000 },
+      );
       const handler = new RecordingHandler();
       await log.consume({ topic: TOPIC, group: 'all', maxRecords: 1_000, handler });
       expect(fates.acknowledged).toContain(`frozen in ${ofOthers[0]}`);
