@@ -43,6 +43,7 @@ export class KafkaJsReader implements KafkaReader {
       connectTimeoutMs: CALL_LIMIT_MS,
       retry: RETRY,
       onTrouble: (message, error) => {
+        if (this.over) return; // what we reset ourselves
         if (tellsOfGroupLife(message, error)) return; // whoever is outside its group for long says so
         logger.warn({ topic, groupId, trouble: message }, 'reading from Kafka met with trouble');
       },
