@@ -172,7 +172,10 @@ for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ]) {
-  process.once(signal, () => void cleanUp().finally(() => process.exit(code)));
+  process.once(signal, () => {
+    say(`${signal}: what was started is stopped`);
+    void cleanUp().finally(() => process.exit(code));
+  });
 }
 
 let options;
