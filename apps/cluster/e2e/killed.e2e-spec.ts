@@ -37,6 +37,8 @@ describe('a cluster whose processes are killed', () => {
     receiver = await startWebhookReceiver();
     cluster = await startCluster({ dataDir, port });
     await cluster.ready({ withinMs: READY_WITHIN_MS });
+    // The gateway is ready with one of each behind it; where all the parts are is printed when all of them are.
+    await cluster.process.line(/^Flatline is ready/, { withinMs: READY_WITHIN_MS });
     api = new ApiSession(cluster.baseUrl, ADMIN_KEY);
     await api.call('POST', '/channels', { kind: 'webhook', name: 'pager', settings: { url: receiver.url } });
     // Longer than the gateway may be away, which nobody behind it can know of; and shorter than the end of everything:

@@ -23,6 +23,8 @@ export interface StartedCluster extends StartedFlatline {
 }
 
 const HOST_OF_PARTS = '127.0.0.1';
+/** One machine has no use for the many shards of a large cluster: each costs a batch of its own, whoever reads it. */
+const PARTITIONS_OF_OWN_KAFKA = '8';
 const READY_CHECK_MS = 50;
 const READY_TIMEOUT_MS = 3_000;
 const STILL_STARTING_EVERY_MS = 10_000;
@@ -50,6 +52,7 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
     ...env,
     FLATLINE_DATA_DIR: dataDir,
     PING_TOKEN_KEYS: env['PING_TOKEN_KEYS'] || tokenKeysOf(dataDir),
+    PING_PARTITIONS: env['PING_PARTITIONS'] || (config.KAFKA_BROKERS ? '' : PARTITIONS_OF_OWN_KAFKA),
     PUBLIC_BASE_URL: publicBaseUrl(config, ports.gateway),
     LOG_FORMAT: 'json',
   };
