@@ -19,6 +19,7 @@ export interface OutgoingRecord {
   readonly key: string;
   /** Kept byte-exact. Key, value and headers have at most 1,000,000 bytes together. */
   readonly value: Buffer;
+  /** Names are letters, digits and dashes, as in `traceparent`. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
