@@ -65,7 +65,7 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
   const services = new Services(kernel, logDir, show);
   const start = async (each: ServiceStart): Promise<void> => {
     assertGoesOn(kernel);
-    await services.start(each);
+    await services.start({ ...each, env: { ...each.env, ...clockFaultOf(each.name, config) } });
   };
 
   await start(gatewayOf(ports, config, common)); // 3
@@ -91,6 +91,11 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
 /** Nothing is started any more once a signal has come: what would stop it may have been asked already. */
 function assertGoesOn({ shutdown }: Kernel): void {
   if (shutdown.begun) throw new Error('stopped during the start');
+}
+
+/** The file by which a test with faults sets the clock of one process. */
+function clockFaultOf(name: string, { CLUSTER_CLOCK_OFFSET_DIR: folder }: FlatlineConfig): NodeJS.ProcessEnv {
+  return folder === undefined ? {} : { CLOCK_OFFSET_FILE: path.resolve(folder, name) };
 }
 
 interface Ports {

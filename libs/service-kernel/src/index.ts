@@ -23,6 +23,7 @@ export * from './logging/recurring-warning';
 export * from './logging/scrubber';
 export * from './metrics/metrics';
 export * from './settled-within';
+export * from './shifted-clock';
 export * from './shutdown-sequence';
 export * from './signals';
 export * from './welcome-text';

@@ -10,6 +10,7 @@ import { PublicUrl } from './http/public-url';
 import { createLogger, LOGGER, type Logger } from './logging/create-logger';
 import { Metrics } from './metrics/metrics';
 import { MetricsController } from './metrics/metrics.controller';
+import { ShiftedClock } from './shifted-clock';
 import { ShutdownSequence } from './shutdown-sequence';
 import { NO_TRACING, TRACING, type Tracing } from './tracing/tracing';
 
@@ -32,7 +33,7 @@ export function createKernel(
   config: FlatlineConfig,
   parts: Partial<Omit<Kernel, 'config'>> & { readonly service?: string } = {},
 ): Kernel {
-  const clock = parts.clock ?? new SystemClock();
+  const clock = parts.clock ?? clockOf(config);
   const logger = parts.logger ?? createLogger(config, parts.service === undefined ? {} : { service: parts.service });
   return {
     config,
@@ -43,6 +44,11 @@ export function createKernel(
     metrics: parts.metrics ?? new Metrics(),
     tracing: parts.tracing ?? NO_TRACING,
   };
+}
+
+function clockOf({ CLOCK_OFFSET_FILE }: FlatlineConfig): Clock {
+  const machine = new SystemClock();
+  return CLOCK_OFFSET_FILE === undefined ? machine : new ShiftedClock(CLOCK_OFFSET_FILE, machine);
 }
 
 /**

@@ -184,6 +184,18 @@ export const ENVIRONMENT = z.object({
   CLUSTER_PROCESSES_PER_SERVICE: defaulted(wholeNumber(1, 16), '2', {
     description: 'How many processes of each service `npm run cluster` starts. Nothing else looks at it.',
   }),
+  CLOCK_OFFSET_FILE: optional(z.string(), {
+    description:
+      'Fault injection, never in production: a file with the milliseconds that this process adds to its wall clock. It ' +
+      'may change at any time; no file, or none with a number, adds nothing.',
+    whenUnset: 'the clock of the machine',
+  }),
+  CLUSTER_CLOCK_OFFSET_DIR: optional(z.string(), {
+    description:
+      'Fault injection: `npm run cluster` gives each process a CLOCK_OFFSET_FILE of its own below this folder, named ' +
+      'like the process: `ingest-1`.',
+    whenUnset: 'the processes go by CLOCK_OFFSET_FILE, if that is set',
+  }),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlWithScheme('http:', 'https:'), {
     description: 'OpenTelemetry collector that takes traces by OTLP over HTTP, for example http://localhost:4318.',
     whenUnset: 'nothing is traced',
