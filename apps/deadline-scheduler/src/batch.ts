@@ -37,7 +37,8 @@ export function readBatch(records: readonly LogRecord[]): Batch {
         events.push({ kind: 'pulse', pulse: event.data, appendedAt: record.appendedAt });
         continue;
       }
-      const { heartbeatId, receivedAt, kind, method, userAgent, bodyBase64, ingestId, epoch, sequence } = event.data;
+      const { heartbeatId, receivedAt, arrivedAfter, kind, ingestId, epoch, sequence } = event.data;
+      const { method, userAgent, bodyBase64 } = event.data;
       const ping: LoggedPing = {
         id: event.id,
         heartbeatId,
@@ -46,7 +47,7 @@ export function readBatch(records: readonly LogRecord[]): Batch {
         method: method ?? null,
         userAgent: userAgent ?? null,
         body: bodyBase64 === undefined ? null : Buffer.from(bodyBase64, 'base64'),
-        signal: { id: event.id, kind, receivedAt },
+        signal: { id: event.id, kind, receivedAt, ...(arrivedAfter !== undefined && { arrivedAfter }) },
         ingestId,
         epoch,
         sequence,

@@ -38,7 +38,8 @@ import { nextExpected, previousExpected } from './schedule';
  * - (i) A signal at or before the newest applied one, or before L, changes nothing (it is history).
  * - (j) A signal that fell into a pause changes nothing but `lastPingAt`.
  * - (k) An expected instant before the definition's `scheduleChangedAt` is never a miss.
- * - (l) A signal after a deadline first yields the misses that lie between, then what it does itself.
+ * - (l) A signal after a deadline first yields the misses that lie between, then what it does itself. One that an ingest
+ *   read late counts for that as of the earliest instant it can have come (`arrivedAfter`): the delay was ours.
  * - (m) A deadline touched by a short absence of ours waits (absences.ts).
  * - (n) A period touched by a blackout of ours is `unknown`: no miss, the next period is judged as usual.
  * - (o) A success from before the deadline that found the heartbeat down already ends the incident as raised in error.
@@ -144,13 +145,14 @@ export function applySignal(
   }
   if (state.baselineAt !== null && signal.receivedAt < state.baselineAt) return { state, facts }; // (i)
 
-  const judged = applyWatermark(definition, state, signal.receivedAt, context); // (l)
+  const arrivedAt = signal.arrivedAfter ?? signal.receivedAt;
+  const judged = applyWatermark(definition, state, arrivedAt, context); // (l)
   state = judged.state;
   facts.push(...judged.facts);
 
   if (signal.kind === 'success') {
     if (state.incident) {
-      const raisedInError = state.incident.reason !== 'failed' && signal.receivedAt <= state.incident.startedAt; // (o)
+      const raisedInError = state.incident.reason !== 'failed' && arrivedAt <= state.incident.startedAt; // (o)
       facts.push({
         kind: 'recovered',
         at: Math.max(signal.receivedAt, state.incident.startedAt),

@@ -76,6 +76,11 @@ export interface Signal {
   readonly id: string;
   readonly kind: 'success' | 'start' | 'fail' | 'log';
   readonly receivedAt: number;
+  /**
+   * Present when the ingest stood still before it read the call: the call came after this instant and no later than
+   * `receivedAt`. It is on time when this is not after the deadline: the delay was ours.
+   */
+  readonly arrivedAfter?: number;
 }
 
 /** A time in which jobs could not reach us, both ends included. */

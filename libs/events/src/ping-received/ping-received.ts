@@ -8,7 +8,8 @@ export const signalKind = z.enum(['success', 'start', 'fail', 'log']);
 /**
  * A ping was received by an ingest. The envelope's id is the ping's id, its key the heartbeat's id.
  *
- * `receivedAt` decides whether it was on time. `sequence` is the ingest's running number in this partition, from 1: a
+ * `receivedAt` decides whether it was on time. Where the ingest stood still before it read the call, `arrivedAfter` does:
+ * the last instant at which it had certainly not come yet. `sequence` is the ingest's running number in this partition, from 1: a
  * consumer that counts fewer than the pulses claim has found lost data. `bodyBase64` holds at most the first 10 kB.
  */
 export const pingReceived = defineEvent(
@@ -19,6 +20,7 @@ export const pingReceived = defineEvent(
     generation: z.number().int().nonnegative(),
     kind: signalKind,
     receivedAt: instant,
+    arrivedAfter: instant.optional(),
     ingestId: z.string(),
     epoch: z.number().int(),
     sequence: z.number().int(),
