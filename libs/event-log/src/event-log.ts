@@ -78,14 +78,27 @@ export interface EventLog {
   /** Starts reading; resolves once the subscription is registered, which is before partitions are assigned. */
   consume(options: ConsumeOptions): Promise<LogSubscription>;
 
-  /**
-   * For readiness: one sentence that says what is missing, or null. Names a log that does not answer, a partition whose
-   * handler has failed for more than 10 s or has held one batch for more than 60 s, and a position outside the log.
-   */
-  missing(): Promise<string | null>;
+  /** For readiness and for the operator: what is wrong now. Empty when all is well. */
+  troubles(): readonly LogTrouble[];
 
   /** Closes subscriptions (waiting for the batches in hand), then producers, then connections. Idempotent. */
   close(): Promise<void>;
+}
+
+/**
+ * What keeps a process from using the log, as a sentence for an operator.
+ *
+ * - `away`: the log does not answer, or does not have what it should.
+ * - `stopped`: a partition does not advance, because its handler has failed for more than 10 s or has held one batch for
+ *   more than 30 s, or because the group does not let this process in.
+ * - `outside`: a position lies outside what the log holds; the partition stands still until an operator decides.
+ *
+ * A partition that stands for a minute although there is something to read and nothing fails is no trouble of these: the
+ * adapter ends the process (`onFatal` of its options), so that another one takes the partition over.
+ */
+export interface LogTrouble {
+  readonly kind: 'away' | 'stopped' | 'outside';
+  readonly sentence: string;
 }
 
 export interface AppendReceipt {
@@ -163,7 +176,7 @@ export interface PartitionHandler {
   revoked?(partition: number): Promise<void>;
 
   /**
-   * The position lies outside what the log holds. The partition stands still and `missing()` says so; there is no
+   * The position lies outside what the log holds. The partition stands still and `troubles()` says so; there is no
    * automatic reset. Reading goes on when `position` (asked every 5 s) answers an offset the log holds, which is what an
    * operator's command to adopt the log brings about. Called once per such spell.
    */

@@ -84,10 +84,13 @@ describe('the worker of a partition', () => {
     for (let step = 0; step < 300; step++) await pass(100);
     const pauses = at.map((time, index) => time - (at[index - 1] ?? 0)).slice(1);
     expect(pauses.slice(0, 8)).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
-    expect(worker.missing()).toBe('t, partition 0, has failed for 30 s: no database');
+    expect(worker.trouble()).toEqual({
+      kind: 'stopped',
+      sentence: 't, partition 0, has failed for 30 s: no database',
+    });
     broken = false;
     await pass(5_000);
-    expect([worker.missing(), worker.progress()]).toEqual([null, { partition: 0, state: 'reading', position: 1 }]);
+    expect([worker.trouble(), worker.progress()]).toEqual([null, { partition: 0, state: 'reading', position: 1 }]);
   });
 
   it('does not report a failure that passes within 10 s', async () => {
@@ -99,18 +102,47 @@ describe('the worker of a partition', () => {
       },
     });
     for (let step = 0; step < 20; step++) await pass(100);
-    expect([attempts, worker.missing()]).toEqual([5, null]);
+    expect([attempts, worker.trouble()]).toEqual([5, null]);
   });
 
-  it('reports a batch that never ends after a minute', async () => {
+  it('reports a batch that does not end within half a minute', async () => {
     end = 1;
     let finish: () => void = () => undefined;
     await start({ handle: () => new Promise((resolve) => (finish = resolve)) });
-    await pass(60_000);
-    expect(worker.missing()).toBeNull();
+    await pass(30_000);
+    expect(worker.trouble()).toBeNull();
     await pass(1_000);
-    expect(worker.missing()).toBe('t, partition 0, has been in one batch for 61 s');
+    expect(worker.trouble()?.sentence).toBe('t, partition 0, has been in one batch for 31 s');
     finish();
+  });
+
+  it('says that it stands when there was something to read for a minute and nothing failed, and not before', async () => {
+    end = 1;
+    let finish: () => void = () => undefined;
+    await start({ handle: () => new Promise((resolve) => (finish = resolve)) });
+    expect(worker.audit(1)).toBeNull();
+    await pass(60_000);
+    expect(worker.audit(1)).toBeNull();
+    await pass(1);
+    expect(worker.audit(1)).toBe('t, partition 0, has stood at 0 of 1 for a minute');
+    finish();
+    await pass(0);
+    expect(worker.audit(1)).toBeNull();
+    await pass(120_000);
+    expect(worker.audit(1)).toBeNull(); // nothing to read
+  });
+
+  it('does not say that it stands while its handler fails: whatever fails there may come back', async () => {
+    end = 1;
+    await start({
+      handle: async () => {
+        throw new Error('no database');
+      },
+    });
+    for (let round = 0; round < 30; round++) {
+      await pass(5_000);
+      expect(worker.audit(1)).toBeNull();
+    }
   });
 
   it('asks for the position at once when it has moved, and does not spin when it moves for ever', async () => {
@@ -133,7 +165,7 @@ describe('the worker of a partition', () => {
   it('treats a position that is no offset as a failure of the handler', async () => {
     await start({ position: async () => Number.NaN });
     for (let step = 0; step < 150; step++) await pass(100);
-    expect(worker.missing()).toMatch('not an offset: NaN');
+    expect(worker.trouble()?.sentence).toMatch('not an offset: NaN');
   });
 
   it('keeps the pace it was asked for', async () => {

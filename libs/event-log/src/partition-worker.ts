@@ -1,5 +1,5 @@
 import { PositionMoved, PositionOutOfRange } from './errors';
-import type { LogRecord, LogWriter, PartitionHandler, PartitionProgress } from './event-log';
+import type { LogRecord, LogTrouble, LogWriter, PartitionHandler, PartitionProgress } from './event-log';
 
 const BACKOFF_MIN_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
@@ -7,7 +7,9 @@ const BACKOFF_MAX_MS = 5_000;
 const MOVED_PAUSE_MS = 100;
 const OUT_OF_RANGE_RETRY_MS = 5_000;
 const FAILING_REPORTED_AFTER_MS = 10_000;
-const STUCK_REPORTED_AFTER_MS = 60_000;
+const STUCK_REPORTED_AFTER_MS = 30_000;
+/** Something to read and nobody advances: such a partition ends the process, so that another one takes it over. */
+const STALLED_AFTER_MS = 60_000;
 
 export type Fetched =
   | { readonly kind: 'records'; readonly records: LogRecord[] }
@@ -46,9 +48,13 @@ export class PartitionWorker {
   private interrupt: (() => void) | null = null;
   private stopping = false;
   private waitingAt: number | null = null;
+  /** The position at the latest audit, and since when it is that one. */
+  private stoodAt: number | null = null;
+  private standsSince: number;
   private readonly ended: Promise<void>;
 
   constructor(private readonly options: WorkerOptions) {
+    this.standsSince = options.monotonic();
     this.ended = this.run();
   }
 
@@ -75,10 +81,32 @@ export class PartitionWorker {
     return { partition: this.options.partition, state, position: this.position };
   }
 
-  /** One sentence when something is wrong for longer than it may be, else null. */
-  missing(): string | null {
+  /** What is wrong for longer than it may be, or null. */
+  trouble(): LogTrouble | null {
+    if (this.outOfRange) return { kind: 'outside', sentence: this.outOfRange.message };
+    const sentence = this.stopped();
+    return sentence === null ? null : { kind: 'stopped', sentence };
+  }
+
+  /**
+   * Told now and then where the log ends. Answers a sentence when the position has stood for a minute although there is
+   * something to read and the handler does not say that it fails: nothing in this process will mend that.
+   */
+  audit(end: number): string | null {
     const { topic, partition, monotonic } = this.options;
-    if (this.outOfRange) return this.outOfRange.message;
+    const { position, state } = this.progress();
+    const now = monotonic();
+    if (position !== this.stoodAt || position === end || state !== 'reading') {
+      this.stoodAt = position;
+      this.standsSince = now;
+      return null;
+    }
+    if (now - this.standsSince <= STALLED_AFTER_MS) return null;
+    return `${topic}, partition ${partition}, has stood at ${position} of ${end} for a minute`;
+  }
+
+  private stopped(): string | null {
+    const { topic, partition, monotonic } = this.options;
     const failingMs = this.failingSince === null ? 0 : monotonic() - this.failingSince;
     if (failingMs > FAILING_REPORTED_AFTER_MS) {
       return `${topic}, partition ${partition}, has failed for ${Math.round(failingMs / 1000)} s: ${this.lastFailure}`;

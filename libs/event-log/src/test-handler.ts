@@ -16,6 +16,13 @@ export const record = (partition: number, text: string, headers?: Record<string,
   headers,
 });
 
+/** What keeps the log from being used, kind and sentence, as one text. */
+export const troublesOf = (log: EventLog): string =>
+  log
+    .troubles()
+    .map(({ kind, sentence }) => `${kind}: ${sentence}`)
+    .join('; ');
+
 export const texts = (records: readonly LogRecord[]): string[] => records.map(({ value }) => value.toString());
 
 /** Keeps positions as a service would keep them in its database, and everything it was handed. */

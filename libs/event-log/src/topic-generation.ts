@@ -16,7 +16,7 @@ export function inGeneration(log: EventLog, generation: number): EventLog {
     bounds: (topic, partition) => log.bounds(named(topic), partition),
     producer: async (options) => producerInGeneration(await log.producer(options), named),
     consume: (options) => log.consume({ ...options, topic: named(options.topic) }),
-    missing: () => log.missing(),
+    troubles: () => log.troubles(),
     close: () => log.close(),
   };
 }

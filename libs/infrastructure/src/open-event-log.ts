@@ -15,7 +15,8 @@ export function openEventLog(
 ): Promise<EventLog> {
   const { config, logger, clock } = kernel;
   const monotonic = (): number => clock.monotonic();
-  if (!config.KAFKA_BROKERS) return openPostgresEventLog({ url: databaseUrl, logger, monotonic });
+  const onFatal = (error: Error): void => end(error.message);
+  if (!config.KAFKA_BROKERS) return openPostgresEventLog({ url: databaseUrl, logger, monotonic, onFatal });
   return openKafkaEventLog({
     client: config.KAFKA_CLIENT,
     brokers: config.KAFKA_BROKERS,
@@ -24,7 +25,7 @@ export function openEventLog(
     replicationFactor: config.KAFKA_REPLICATION_FACTOR,
     logger,
     monotonic,
-    onFatal: (error) => end(error.message),
+    onFatal,
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Provider } from '@nestjs/common';
-import { EVENT_LOG, type EventLog, inGeneration } from '@flatline/event-log';
+import { EVENT_LOG, type EventLog, inGeneration, type LogTrouble } from '@flatline/event-log';
 import {
   DatabaseSession,
   DefinitionNotices,
@@ -8,7 +8,13 @@ import {
   PartitioningWatch,
   requireSameLog,
 } from '@flatline/persistence';
-import { endBecause, type Kernel, RecurringWarning, ShutdownSequence } from '@flatline/service-kernel';
+import {
+  endBecause,
+  type HealthRegistry,
+  type Kernel,
+  RecurringWarning,
+  ShutdownSequence,
+} from '@flatline/service-kernel';
 import { createTimers, TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
 import { databaseMissing, openDatabase } from './open-database';
@@ -97,7 +103,7 @@ async function open(
   // Last, because neither a metric nor a probe can be taken back when a later step fails.
   if (needs.outbox) new OutboxMetrics(kernel.metrics, () => oldestOutboxSeconds(dataSource));
   if (needs.readyWith.includes('database')) health.register('database', () => databaseMissing(dataSource));
-  if (needs.readyWith.includes('event log')) health.register('event log', () => log.missing());
+  if (needs.readyWith.includes('event log')) registerLog(health, log);
   return {
     dataSource,
     session,
@@ -111,6 +117,17 @@ async function open(
       { provide: DefinitionNotices, useValue: notices },
     ],
   };
+}
+
+/** Whether the log is there, whether what this process reads advances, and whether its place in the log is known. */
+function registerLog(health: HealthRegistry, log: EventLog): void {
+  const sentences = (kind: LogTrouble['kind']): string | null => {
+    const troubles = log.troubles().filter((trouble) => trouble.kind === kind);
+    return troubles.length > 0 ? troubles.map(({ sentence }) => sentence).join('; ') : null;
+  };
+  health.register('event log', () => sentences('away'));
+  health.register('consumers', () => sentences('stopped'));
+  health.register('positions', () => sentences('outside'));
 }
 
 interface LogContext {

@@ -6,6 +6,7 @@ import type {
   LogProducer,
   LogSubscription,
   LogTopicSpec,
+  LogTrouble,
   LogWriter,
 } from '../event-log';
 import { ExclusiveIdentity } from './exclusive-identity';
@@ -25,7 +26,7 @@ export interface KafkaEventLogOptions extends KafkaAccess {
   readonly generation?: number;
   readonly logger: LogWriter;
   /**
-   * Reading does not go on by itself any more (see `missing` for what is short of that), or the brokers belong to
+   * Reading does not go on by itself any more (see `troubles` for what is short of that), or the brokers belong to
    * another cluster now. The process should end and be started anew. Called once.
    */
   readonly onFatal?: (error: Error) => void;
@@ -137,11 +138,10 @@ class KafkaEventLog implements EventLog {
     return subscription;
   }
 
-  async missing(): Promise<string | null> {
-    if (this.closing) return 'the event log is closed';
-    if (this.trouble) return this.trouble;
-    const sentences = [...this.subscriptions].flatMap((subscription) => subscription.missing());
-    return sentences.length > 0 ? sentences.join('; ') : null;
+  troubles(): LogTrouble[] {
+    if (this.closing) return [{ kind: 'away', sentence: 'the event log is closed' }];
+    if (this.trouble) return [{ kind: 'away', sentence: this.trouble }];
+    return [...this.subscriptions].flatMap((subscription) => subscription.troubles());
   }
 
   close(): Promise<void> {

@@ -102,8 +102,8 @@ describe('a member of a group on Kafka', () => {
     outside.pass(15_001);
     outside.listener().ended(new BrokerRefusal(code, 'not now'));
     expect(outside.lines.at(-1)).toBe('warn: reading from Kafka ended; it begins anew');
-    expect(outside.subscription.missing()).toEqual([
-      'group readers has not let this process read pings for 15 s: not now',
+    expect(outside.subscription.troubles()).toEqual([
+      { kind: 'stopped', sentence: 'group readers has not let this process read pings for 15 s: not now' },
     ]);
     await outside.subscription.close();
   });

@@ -1,4 +1,12 @@
-import type { ConsumeOptions, LogBounds, LogRecord, LogSubscription, LogWriter, PartitionProgress } from '../event-log';
+import type {
+  ConsumeOptions,
+  LogBounds,
+  LogRecord,
+  LogSubscription,
+  LogTrouble,
+  LogWriter,
+  PartitionProgress,
+} from '../event-log';
 import { PartitionWorker } from '../partition-worker';
 import { isOfGroupLife } from './kafka-client';
 import type { KafkaClient, KafkaReader } from './kafka-client';
@@ -7,8 +15,6 @@ import { PartitionFeed } from './partition-feed';
 const REOPEN_MIN_MS = 250;
 const REOPEN_MAX_MS = 5_000;
 const COMMIT_EVERY_MS = 5_000;
-/** Something to read and nobody advances (design: such a shard ends the process). */
-const STALLED_AFTER_MS = 60_000;
 /** A process that is not in its group says so after this. */
 const OUTSIDE_REPORTED_AFTER_MS = 15_000;
 
@@ -25,9 +31,6 @@ export interface SubscriptionDependencies {
 interface Assigned {
   readonly worker: PartitionWorker;
   readonly feed: PartitionFeed;
-  /** The position at the latest look, and since when it is that one. */
-  position: number | null;
-  since: number;
 }
 
 /**
@@ -62,17 +65,16 @@ export class KafkaSubscription implements LogSubscription {
     return progress.sort((a, b) => a.partition - b.partition);
   }
 
-  missing(): string[] {
-    const sentences = [...this.assigned.values()].map(({ worker }) => worker.missing());
+  troubles(): LogTrouble[] {
+    const troubles = [...this.assigned.values()].map(({ worker }) => worker.trouble());
     const { topic, group } = this.options;
     const outsideMs = this.outsideMs();
     if (outsideMs > OUTSIDE_REPORTED_AFTER_MS) {
       const why = this.lastError instanceof Error ? `: ${this.lastError.message}` : '';
-      sentences.push(
-        `group ${group} has not let this process read ${topic} for ${Math.round(outsideMs / 1000)} s${why}`,
-      );
+      const sentence = `group ${group} has not let this process read ${topic} for ${Math.round(outsideMs / 1000)} s${why}`;
+      troubles.push({ kind: 'stopped', sentence });
     }
-    return sentences.filter((sentence) => sentence !== null);
+    return troubles.filter((trouble) => trouble !== null);
   }
 
   close(): Promise<void> {
@@ -82,11 +84,9 @@ export class KafkaSubscription implements LogSubscription {
 
   /**
    * Called now and then with what the log holds. Wakes partitions that overlooked something and tells the broker how
-   * far the group is. Returns a sentence when a partition does not advance any more, although there is something to
-   * read and its handler does not say that it fails.
+   * far the group is. Answers what the worker of a partition says that does not advance any more.
    */
   async audit(bounds: readonly LogBounds[]): Promise<string | null> {
-    const now = this.dependencies.monotonic();
     let stalled: string | null = null;
     for (const [partition, entry] of this.assigned) {
       const bound = bounds[partition];
@@ -97,15 +97,9 @@ export class KafkaSubscription implements LogSubscription {
           'records did not arrive by themselves',
         );
       }
-      const { position, state } = entry.worker.progress();
-      if (position !== entry.position || position === bound.end || state !== 'reading') {
-        entry.position = position;
-        entry.since = now;
-      } else if (now - entry.since > STALLED_AFTER_MS) {
-        stalled = `${this.options.topic}, partition ${partition}, has stood at ${position} of ${bound.end} for a minute`;
-      }
+      stalled = entry.worker.audit(bound.end) ?? stalled;
     }
-    if (now - this.committedAt > COMMIT_EVERY_MS) await this.tellProgress();
+    if (this.dependencies.monotonic() - this.committedAt > COMMIT_EVERY_MS) await this.tellProgress();
     return stalled;
   }
 
@@ -199,7 +193,7 @@ export class KafkaSubscription implements LogSubscription {
       logger: dependencies.logger,
       monotonic: dependencies.monotonic,
     });
-    this.assigned.set(partition, { worker, feed, position: null, since: dependencies.monotonic() });
+    this.assigned.set(partition, { worker, feed });
   }
 
   private async boundsOf(partition: number): Promise<LogBounds> {

@@ -6,6 +6,7 @@ import type {
   LogProducer,
   LogSubscription,
   LogTopicSpec,
+  LogTrouble,
   LogWriter,
 } from '../event-log';
 import { Connection } from './connection';
@@ -30,10 +31,14 @@ export interface PostgresEventLogOptions {
   readonly maintenanceEveryMs?: number;
   /** How often idle partitions are looked at without having been woken, in ms. Default 500. */
   readonly pollEveryMs?: number;
+  /** Reading does not go on by itself any more: the process should end and be started anew. Called once. */
+  readonly onFatal?: (error: Error) => void;
   /** Monotonic clock, ms. */
   readonly monotonic?: () => number;
 }
 
+/** How often partitions that are busy are looked at, too: whether they advance. */
+const AUDIT_EVERY_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The statistics of a segment are never gathered, so the planner is told what always holds: use the key. */
@@ -75,6 +80,8 @@ class PostgresEventLog implements EventLog {
   private pollTimer: NodeJS.Timeout | null = null;
   private polling: Promise<void> = Promise.resolve();
   private pollFailure: string | null = null;
+  private auditedAt: number;
+  private isFatal = false;
   private closing: Promise<void> | null = null;
 
   constructor(
@@ -83,6 +90,7 @@ class PostgresEventLog implements EventLog {
   ) {
     const { url, logger } = options;
     this.monotonic = options.monotonic ?? (() => performance.now());
+    this.auditedAt = this.monotonic();
     this.shared = new SharedConnection(
       { url, applicationName: 'flatline-log shared', timeoutMs: CONNECT_TIMEOUT_MS },
       PREPARE_SHARED,
@@ -166,17 +174,22 @@ class PostgresEventLog implements EventLog {
     return subscription;
   }
 
-  async missing(): Promise<string | null> {
-    if (this.closing) return 'the event log is closed';
-    if (!this.session.connected) return `the event log's database does not answer: ${this.session.failure}`;
-    if (this.pollFailure) return `the event log cannot be read: ${this.pollFailure}`;
-    const sentences = [...this.subscriptions].flatMap((subscription) => subscription.missing());
-    return sentences.length > 0 ? sentences.join('; ') : null;
+  troubles(): LogTrouble[] {
+    const away = this.awayBecause();
+    if (away !== null) return [{ kind: 'away', sentence: away }];
+    return [...this.subscriptions].flatMap((subscription) => subscription.troubles());
   }
 
   close(): Promise<void> {
     this.closing ??= this.closeNow();
     return this.closing;
+  }
+
+  private awayBecause(): string | null {
+    if (this.closing) return 'the event log is closed';
+    if (!this.session.connected) return `the event log's database does not answer: ${this.session.failure}`;
+    if (this.pollFailure) return `the event log cannot be read: ${this.pollFailure}`;
+    return null;
   }
 
   private async closeNow(): Promise<void> {
@@ -212,26 +225,39 @@ class PostgresEventLog implements EventLog {
     }, this.options.pollEveryMs ?? 500);
   }
 
-  /** The net under the notifications: one query for every partition that waits, of every subscription. */
+  /**
+   * The net under the notifications: one query for every partition that waits, of every subscription. Now and then it
+   * looks at those that are busy, too, and ends the process when one does not advance.
+   */
   private async poll(): Promise<void> {
-    const waiting = [...this.subscriptions].filter((subscription) => subscription.idle);
-    if (waiting.length === 0) return;
+    const isAudit = this.monotonic() - this.auditedAt >= AUDIT_EVERY_MS;
+    const looked = [...this.subscriptions].filter((subscription) => isAudit || subscription.idle);
+    if (looked.length === 0) return;
+    if (isAudit) this.auditedAt = this.monotonic();
     try {
       const rows = await this.shared.query(
         'SELECT topic_id, partition, next_offset FROM flatline_log.log_partition WHERE topic_id = ANY ($1)',
-        [[...new Set(waiting.map((subscription) => subscription.topicId))]],
+        [[...new Set(looked.map((subscription) => subscription.topicId))]],
         3_000,
         'poll',
       );
       this.pollFailure = null;
       for (const [topicId, partition, end] of rows) {
-        for (const subscription of waiting) {
-          if (subscription.topicId === Number(topicId)) subscription.polled(Number(partition), Number(end));
+        for (const subscription of looked) {
+          if (subscription.topicId !== Number(topicId)) continue;
+          const stalled = subscription.polled(Number(partition), Number(end));
+          if (stalled !== null) this.fail(new Error(stalled));
         }
       }
     } catch (error) {
       this.pollFailure = error instanceof Error ? error.message : String(error);
       this.options.logger.warn({ err: error }, 'the event log could not be polled');
     }
+  }
+
+  private fail(error: Error): void {
+    this.options.logger.error({ err: error }, 'the event log cannot go on');
+    if (!this.isFatal) this.options.onFatal?.(error);
+    this.isFatal = true;
   }
 }

@@ -172,10 +172,10 @@ describe('appends on Postgres when something breaks', () => {
       expect(error).toBeInstanceOf(AppendRejected);
       expect(ms).toBeLessThan(4_500);
     }
-    await expect(remote.missing()).resolves.toMatch('does not answer');
+    expect(remote.troubles()).toMatchObject([{ kind: 'away', sentence: expect.stringMatching('does not answer') }]);
     proxy.refuse = false;
     await append(producer, 'after');
-    await eventually(async () => expect(await remote.missing()).toBeNull());
+    await eventually(() => expect(remote.troubles()).toEqual([]));
     await expect(stored()).resolves.toEqual(['before', 'after']);
   });
 

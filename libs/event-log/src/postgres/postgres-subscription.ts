@@ -1,4 +1,4 @@
-import type { ConsumeOptions, LogSubscription, LogWriter, PartitionProgress } from '../event-log';
+import type { ConsumeOptions, LogSubscription, LogTrouble, LogWriter, PartitionProgress } from '../event-log';
 import { lockKey } from './log-session';
 import type { LogSession } from './log-session';
 import { PartitionWorker } from '../partition-worker';
@@ -67,8 +67,8 @@ export class PostgresSubscription implements LogSubscription {
     return progress.sort((a, b) => a.partition - b.partition);
   }
 
-  missing(): string[] {
-    return [...this.workers.values()].map((worker) => worker.missing()).filter((sentence) => sentence !== null);
+  troubles(): LogTrouble[] {
+    return [...this.workers.values()].map((worker) => worker.trouble()).filter((trouble) => trouble !== null);
   }
 
   get idle(): boolean {
@@ -81,10 +81,15 @@ export class PostgresSubscription implements LogSubscription {
     else for (const worker of this.workers.values()) worker.wake();
   }
 
-  /** What polling found: wakes the partitions that wait anywhere else than at their end. */
-  polled(partition: number, end: number): void {
+  /**
+   * What polling found: wakes the partition when it waits anywhere else than at its end. Answers what its worker says
+   * when it does not advance any more.
+   */
+  polled(partition: number, end: number): string | null {
     const worker = this.workers.get(partition);
-    if (worker && worker.idleAt !== null && worker.idleAt !== end) worker.wake();
+    if (!worker) return null;
+    if (worker.idleAt !== null && worker.idleAt !== end) worker.wake();
+    return worker.audit(end);
   }
 
   /** Every lock is gone: nothing begins any more until it is won again. */
