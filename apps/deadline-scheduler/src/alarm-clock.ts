@@ -71,12 +71,13 @@ export class AlarmClock {
     }
   }
 
-  /** The watermark of a shard has moved: whoever waits for it is judged. */
+  /** The watermark of a shard has moved: whoever waits for it is judged. Back, when the log's clock was set back. */
   watermarkMoved(shard: number, watermark: number): void {
     const owned = this.owned.get(shard);
-    if (!owned || watermark <= owned.watermark) return;
+    if (!owned) return;
+    const isAhead = watermark > owned.watermark;
     owned.watermark = watermark;
-    void this.judgeWoken(shard, owned);
+    if (isAhead) void this.judgeWoken(shard, owned);
   }
 
   /** For readiness: what keeps a shard of this process from being woken. */

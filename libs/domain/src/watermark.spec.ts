@@ -15,13 +15,15 @@ function pulse(at: number, overrides: Partial<Pulse> = {}): Pulse {
   };
 }
 
-/** Applies pulses one after the other; each is appended at the instant of its own low watermark. */
+/** Applies pulses one after the other; each is appended at the latest instant that was claimed so far. */
 function after(...pulses: Pulse[]): { progress: ShardProgress; absences: [number, number][]; missing: number } {
   let progress = emptyProgress;
+  let appendedAt = 0;
   const absences: [number, number][] = [];
   let missing = 0;
   for (const each of pulses) {
-    const result = applyPulse(progress, each, each.lowWatermark, LEASE_MS);
+    appendedAt = Math.max(appendedAt, each.lowWatermark);
+    const result = applyPulse(progress, each, appendedAt, LEASE_MS);
     progress = result.progress;
     absences.push(...result.absences.map((gap): [number, number] => [gap.startedAt - T0, gap.endedAt - T0]));
     missing += result.missingRecords;
@@ -49,7 +51,7 @@ describe('the watermark of a shard', () => {
     expect(after(pulse(500), pulse(100, { ingestId: 'b' }), pulse(900)).progress.watermark).toBe(T0 + 500);
   });
 
-  it('never moves back', () => {
+  it('does not move back while the clock of the log does not', () => {
     expect(after(pulse(1_000), pulse(400)).progress.watermark).toBe(T0 + 1_000);
   });
 
@@ -123,6 +125,69 @@ describe('the lease of an ingest', () => {
   it('is not renewed by what the log holds twice, and no claim is taken back', () => {
     const { progress } = after(pulse(0), pulse(500), pulse(0), b(600));
     expect(progress.watermark).toBe(T0 + 500);
+  });
+});
+
+describe('a claim that is older than a lease', () => {
+  const claim = (progress: ShardProgress, said: Pulse, appendedAt: number): ShardProgress =>
+    applyPulse(progress, said, T0 + appendedAt, LEASE_MS).progress;
+  const b = (at: number): Pulse => pulse(at, { ingestId: 'b' });
+
+  it('is no word of an ingest: one whose clock is an hour behind holds nobody up, and is not taken in', () => {
+    // Guarded by step 3 of `applyPulse`.
+    let progress = after(b(0)).progress;
+    progress = claim(progress, pulse(-3_600_000), 100);
+    progress = claim(progress, b(250), 250);
+    expect(progress).toMatchObject({ watermark: T0 + 250 });
+    expect(Object.keys(progress.ingests)).toEqual(['b']);
+  });
+
+  it('does not renew a lease: an ingest that holds what is never settled is dropped like one that died', () => {
+    // Guarded by step 3 of `applyPulse`.
+    let progress = after(b(0), pulse(100)).progress;
+    for (let at = 250; at <= 30_000; at += 250) {
+      progress = claim(progress, pulse(100), at);
+      progress = claim(progress, b(at), at);
+    }
+    expect(progress).toMatchObject({ watermark: T0 + 30_000 });
+    expect(Object.keys(progress.ingests)).toEqual(['b']);
+  });
+
+  it('moves nothing when there is nobody else, and the next claim that is new goes on from there', () => {
+    let progress = claim(after(pulse(0)).progress, pulse(0), 60_000);
+    expect(progress).toMatchObject({ watermark: T0, ingests: { a: { lowWatermark: T0 } } });
+    progress = claim(progress, pulse(60_250), 60_250);
+    expect(progress).toMatchObject({ watermark: T0 + 60_250 });
+  });
+});
+
+describe('the clock of the log that is set back', () => {
+  const HOUR = 3_600_000;
+  const apply = (progress: ShardProgress, said: Pulse, appendedAt: number) =>
+    applyPulse(progress, said, T0 + appendedAt, LEASE_MS);
+
+  it('takes the watermark with it, so that no ping dated by the clock that is right now lies behind it', () => {
+    // Guarded by `cutTo` in step 2 of `applyPulse`.
+    const ahead = after(pulse(0), pulse(HOUR, { acceptingSince: T0 + HOUR })).progress;
+    const { progress, absences } = apply(ahead, pulse(1_000, { acceptingSince: T0 + 1_000 }), 1_000);
+    expect(progress).toMatchObject({ watermark: T0 + 1_000, ingests: { a: { lowWatermark: T0 + 1_000 } } });
+    expect(absences).toEqual([]);
+  });
+
+  it('lets an absence be found that lies in the time the wrong clock had claimed already', () => {
+    // Guarded by `cutTo`, which ends the spells of the wrong clock.
+    const ahead = after(pulse(0), pulse(HOUR)).progress;
+    const restarted = apply(ahead, pulse(1_000, { epoch: 2, acceptingSince: T0 + 1_000 }), 1_000).progress;
+    const { absences } = apply(restarted, pulse(600_000, { epoch: 3, acceptingSince: T0 + 600_000 }), 600_000);
+    expect(absences).toEqual([{ startedAt: T0 + 1_000, endedAt: T0 + 600_000 }]);
+  });
+
+  it('does not keep an ingest that died meanwhile alive for as long as it was ahead', () => {
+    // Guarded by `cutTo`, which counts the silence from the clock that is right now.
+    let progress = after(pulse(HOUR), pulse(HOUR, { ingestId: 'b' }), pulse(HOUR + 250, { ingestId: 'b' })).progress;
+    for (let at = 0; at <= LEASE_MS + 500; at += 250)
+      progress = apply(progress, pulse(at, { ingestId: 'b' }), at).progress;
+    expect(progress).toMatchObject({ watermark: T0 + LEASE_MS + 500, ingests: { b: {} } });
   });
 });
 

@@ -42,7 +42,7 @@ export interface AcceptingSpell {
 }
 
 export interface ShardProgress {
-  /** Null until the first pulse ever. Never moves back. */
+  /** Null until the first pulse ever. Moves back with the clock of the log alone, when that is set back. */
   readonly watermark: number | null;
   readonly ingests: Readonly<Record<string, LiveIngest>>;
   /** Spells that reach up to the watermark or beyond; the rest has been weighed for absences already. */
@@ -79,22 +79,32 @@ export function notePing(
  * Applies one pulse.
  *
  * 1. A pulse of an epoch that is over is ignored: its sender has been replaced. A higher epoch replaces at once.
- * 2. `lowWatermark` is clamped to the append time, so that a wrong clock cannot push the watermark into the future. What
- *    an epoch has claimed it does not take back: a pulse the log holds twice, or late, changes nothing.
- * 3. Ingests that the others have outlived by a lease are dropped.
- * 4. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved.
- * 5. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
- * 6. Time before the watermark that no spell covers is an absence.
+ * 2. Nothing lies beyond the append time. `lowWatermark` is clamped to it, so that a wrong clock cannot push the watermark
+ *    into the future; and when the log's own clock was set back, everything known is cut to it, the watermark too,
+ *    because pings are dated anew from there on. What an epoch has claimed it does not take back otherwise: a pulse the
+ *    log holds twice, or late, changes nothing.
+ * 3. A claim that is older than a lease counts as silence: the clock of its sender is far behind, or something it holds
+ *    is never settled. Nobody waits for it longer than for one that says nothing.
+ * 4. Ingests that the others have outlived by a lease are dropped.
+ * 5. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved.
+ * 6. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
+ * 7. Time before the watermark that no spell covers is an absence.
  *
  * @param appendedAt when the log took the record, by the log's clock, ms
  * @param leaseMs INGEST_LEASE_SECONDS, in ms
  */
-export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: number, leaseMs: number): PulseResult {
-  const known = progress.ingests[pulse.ingestId];
-  if (known && known.epoch > pulse.epoch) return { progress, absences: [], missingRecords: 0 }; // 1
+export function applyPulse(before: ShardProgress, pulse: Pulse, appendedAt: number, leaseMs: number): PulseResult {
+  if ((before.ingests[pulse.ingestId]?.epoch ?? 0) > pulse.epoch) return nothingNew(before); // 1
 
+  const progress = cutTo(before, appendedAt); // 2
+  const known = progress.ingests[pulse.ingestId];
   const ofThisEpoch = known?.epoch === pulse.epoch ? known : null;
-  const claimed = Math.min(pulse.lowWatermark, appendedAt); // 2
+  const claimed = Math.min(pulse.lowWatermark, appendedAt);
+  if (appendedAt - claimed > leaseMs && !pulse.retiring) {
+    const ingests = withoutTheSilent(progress.ingests, null, appendedAt, leaseMs);
+    return nothingNew({ ...progress, ingests }); // 3
+  }
+
   const lowWatermark = Math.max(claimed, ofThisEpoch?.lowWatermark ?? claimed);
   const highestSequence = ofThisEpoch?.highestSequence ?? pulse.acknowledged;
   const missingRecords = Math.max(0, pulse.acknowledged - highestSequence);
@@ -105,11 +115,11 @@ export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: nu
     silence: null,
   };
 
-  const others = withoutTheSilent(progress.ingests, pulse.ingestId, appendedAt, leaseMs); // 3
-  const spells = extendSpell(progress.spells, pulse.ingestId, pulse.acceptingSince, lowWatermark); // 4
-  const lowest = Math.min(lowWatermark, ...Object.values(others).map((each) => each.lowWatermark)); // 5
+  const others = withoutTheSilent(progress.ingests, pulse.ingestId, appendedAt, leaseMs); // 4
+  const spells = extendSpell(progress.spells, pulse.ingestId, pulse.acceptingSince, lowWatermark); // 5
+  const lowest = Math.min(lowWatermark, ...Object.values(others).map((each) => each.lowWatermark)); // 6
   const watermark = Math.max(lowest, progress.watermark ?? lowest);
-  const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark); // 6
+  const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark); // 7
   return {
     progress: {
       watermark,
@@ -121,9 +131,40 @@ export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: nu
   };
 }
 
+function nothingNew(progress: ShardProgress): PulseResult {
+  return { progress, absences: [], missingRecords: 0 };
+}
+
+/** What is known, with nothing in it later than an instant: the clock of the log was set back to that one. */
+function cutTo(progress: ShardProgress, at: number): ShardProgress {
+  const ingests = Object.entries(progress.ingests);
+  const latest = Math.max(
+    progress.watermark ?? at,
+    ...progress.spells.map((spell) => spell.to),
+    ...ingests.map(([, { lowWatermark, silence }]) => Math.max(lowWatermark, silence?.since ?? lowWatermark)),
+  );
+  if (latest <= at) return progress;
+  return {
+    watermark: progress.watermark === null ? null : Math.min(progress.watermark, at),
+    ingests: Object.fromEntries(
+      ingests.map(([id, { lowWatermark, silence, ...ingest }]) => [
+        id,
+        {
+          ...ingest,
+          lowWatermark: Math.min(lowWatermark, at),
+          silence: silence && { ...silence, since: Math.min(silence.since, at) },
+        },
+      ]),
+    ),
+    spells: progress.spells
+      .filter((spell) => spell.from <= at)
+      .map((spell) => ({ ...spell, to: Math.min(spell.to, at) })),
+  };
+}
+
 /**
- * The ingests besides the sender of a pulse, each with one more pulse of another behind its last word, and without those
- * whose lease is over.
+ * The ingests besides the sender of a pulse (null: it counts for nobody), each with one more pulse of another behind its
+ * last word, and without those whose lease is over.
  *
  * Nobody's clock but the log's counts, and only while others append: when the log itself was away, or no ingest is left,
  * nobody is dropped. An ingest accepts nothing from half a lease after its last pulse on, and an append ends well within
@@ -131,7 +172,7 @@ export function applyPulse(progress: ShardProgress, pulse: Pulse, appendedAt: nu
  */
 function withoutTheSilent(
   ingests: ShardProgress['ingests'],
-  senderId: string,
+  senderId: string | null,
   appendedAt: number,
   leaseMs: number,
 ): Record<string, LiveIngest> {

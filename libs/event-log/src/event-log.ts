@@ -32,8 +32,8 @@ export interface LogRecord {
   readonly value: Buffer;
   readonly headers: Readonly<Record<string, string>>;
   /**
-   * The log's own clock at the append, epoch ms. Not smaller than that of the record before it, unless the clock of a
-   * Kafka broker was set back or another broker with another clock took over.
+   * The log's own clock at the append, epoch ms. Not smaller than that of the record before it, unless that clock was set
+   * back, or another Kafka broker with another clock took over.
    */
   readonly appendedAt: number;
 }
@@ -102,7 +102,10 @@ export interface LogTrouble {
 }
 
 export interface AppendReceipt {
-  /** The log's clock at this append, epoch ms (the latest, when partitions differ): what to compare one's own with. */
+  /**
+   * The log's own clock between call and answer, epoch ms (the latest, when partitions differ): what to compare one's own
+   * clock with.
+   */
   readonly appendedAt: number;
 }
 

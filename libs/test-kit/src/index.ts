@@ -1,5 +1,6 @@
 export * from './api-session';
 export * from './cluster-parts';
+export * from './database-clock';
 export * from './eventually';
 export * from './fake-clock';
 export * from './flatline';

@@ -6,7 +6,7 @@ import type { Connection } from './connection';
 export const SCHEMA_LOCK = 7_302_110_451_001;
 
 /** One file per version, applied in this order, each once. Never edited after a release. */
-const MIGRATIONS = ['0001-log.sql'];
+const MIGRATIONS = ['0001-log.sql', '0002-append-time-is-the-clock.sql'];
 
 /**
  * Brings schema `flatline_log` up to date, in one transaction; processes that start together wait for one another.
