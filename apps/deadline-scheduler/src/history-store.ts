@@ -1,6 +1,6 @@
 import { enqueue } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
-import type { Story } from './story';
+import type { Story, Transition } from './story';
 
 /** A ping as the history keeps it. */
 export interface HistoryPing {
@@ -12,6 +12,8 @@ export interface HistoryPing {
   readonly userAgent: string | null;
   readonly body: Buffer | null;
 }
+
+const instant = (column: string): string => `to_timestamp(${column} / 1000.0)`;
 
 /** Writes history: what was received and what came of it. Everything may be written twice and is kept once. */
 export class HistoryStore {
@@ -40,6 +42,12 @@ export class HistoryStore {
   async writeStory(manager: EntityManager, story: Story, now: number): Promise<void> {
     if (story.transitions.length === 0) return;
     const recordedAt = new Date(now);
+    await this.writeTransitions(manager, story.transitions, recordedAt);
+    if (story.starts.length > 0 || story.ends.length > 0) await this.writeIncidents(manager, story, recordedAt);
+    await enqueue(manager, story.events);
+  }
+
+  private async writeIncidents(manager: EntityManager, story: Story, recordedAt: Date): Promise<void> {
     await manager.query(
       `INSERT INTO incident (id, heartbeat_id, project_id, started_at, reason, misses, recorded_at)
        SELECT id, heartbeat_id, project_id, to_timestamp(started_at / 1000.0), reason, misses, $7
@@ -66,22 +74,38 @@ export class HistoryStore {
         story.ends.map((end) => end.raisedInError),
       ],
     );
+  }
+
+  /** A run of misses grows with those that follow; everything else is written once. */
+  private async writeTransitions(
+    manager: EntityManager,
+    transitions: readonly Transition[],
+    recordedAt: Date,
+  ): Promise<void> {
+    const column = <Value>(read: (transition: Transition) => Value): Value[] => transitions.map(read);
     await manager.query(
-      `INSERT INTO transition (id, heartbeat_id, incident_id, kind, occurred_at, recorded_at)
-       SELECT id, heartbeat_id, incident_id, kind, to_timestamp(occurred_at / 1000.0), $6
-       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[])
-         AS u(id, heartbeat_id, incident_id, kind, occurred_at)
-       ON CONFLICT DO NOTHING`,
+      `INSERT INTO transition AS t (id, heartbeat_id, incident_id, kind, occurred_at, last_at, misses,
+         blackout_started_at, blackout_ended_at, recorded_at)
+       SELECT id, heartbeat_id, incident_id, kind, ${instant('occurred_at')}, ${instant('last_at')}, misses,
+         ${instant('blackout_started_at')}, ${instant('blackout_ended_at')}, $10
+       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::int[], $8::bigint[],
+                   $9::bigint[])
+         AS u(id, heartbeat_id, incident_id, kind, occurred_at, last_at, misses, blackout_started_at, blackout_ended_at)
+       ON CONFLICT (id) DO UPDATE SET last_at = EXCLUDED.last_at, misses = EXCLUDED.misses
+         WHERE t.misses < EXCLUDED.misses`,
       [
-        story.transitions.map((transition) => transition.id),
-        story.transitions.map((transition) => transition.heartbeatId),
-        story.transitions.map((transition) => transition.incidentId),
-        story.transitions.map((transition) => transition.kind),
-        story.transitions.map((transition) => transition.occurredAt),
+        column(({ id }) => id),
+        column(({ heartbeatId }) => heartbeatId),
+        column(({ incidentId }) => incidentId),
+        column(({ kind }) => kind),
+        column(({ occurredAt }) => occurredAt),
+        column(({ run }) => run?.lastAt ?? null),
+        column(({ run }) => run?.misses ?? null),
+        column(({ blackout }) => blackout?.startedAt ?? null),
+        column(({ blackout }) => blackout?.endedAt ?? null),
         recordedAt,
       ],
     );
-    await enqueue(manager, story.events);
   }
 
   /** Removes everything about a deleted heartbeat. */

@@ -12,7 +12,8 @@ const PARTITION_NAME = /^ping_(\d{4})(\d{2})(\d{2})$/;
 
 /**
  * Keeps the history in daily partitions: makes those of the days to come and drops those that are older than the
- * retention. Dropping a table frees its space at once and costs nothing per ping.
+ * retention. Dropping a table frees its space at once and costs nothing per ping. What was missed and what was unknown
+ * goes with the pings of its time; incidents stay.
  */
 export class PingPartitions {
   private timer: NodeJS.Timeout | undefined;
@@ -43,6 +44,10 @@ export class PingPartitions {
       );
     }
     for (const name of await this.expired(today)) await this.attempt(`DROP TABLE IF EXISTS ${name}`);
+    await this.attempt(
+      `DELETE FROM transition WHERE kind IN ('missed', 'unknown')
+       AND occurred_at < '${dateOf(today - this.retentionDays)}T00:00:00Z'`,
+    );
   }
 
   private async expired(today: number): Promise<string[]> {

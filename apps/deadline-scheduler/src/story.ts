@@ -1,4 +1,4 @@
-import { contractStatus, type Fact, type HeartbeatDefinition, type OpenIncident } from '@flatline/domain';
+import { type Absence, contractStatus, type Fact, type HeartbeatDefinition, type OpenIncident } from '@flatline/domain';
 import { incidentOpened, incidentResolved, INCIDENTS_TOPIC } from '@flatline/events';
 import type { OutboxEvent } from '@flatline/persistence';
 import { v5 as uuidv5 } from 'uuid';
@@ -21,12 +21,23 @@ export interface IncidentEnd {
   readonly raisedInError: boolean;
 }
 
+/** A line of a heartbeat's history. */
 export interface Transition {
   readonly id: string;
   readonly heartbeatId: string;
+  readonly incidentId: string | null;
+  readonly kind: 'missed' | 'unknown' | 'down' | 'recovered' | 'closed';
+  readonly occurredAt: number;
+  /** A run of misses as far as it is known: one line, which grows. */
+  readonly run: { readonly lastAt: number; readonly misses: number } | null;
+  /** Why a deadline is unknown, or why the heartbeat went down unverified. */
+  readonly blackout: Absence | null;
+}
+
+/** A line about an incident. */
+interface IncidentTransition extends Transition {
   readonly incidentId: string;
   readonly kind: 'down' | 'recovered' | 'closed';
-  readonly occurredAt: number;
 }
 
 /** An event, and the ping or the incident that brought it about. */
@@ -70,14 +81,35 @@ export function incidentIdOf(heartbeatId: string, incident: OpenIncident): strin
   return uuidv5(`${incident.reason}:${incident.startedAt}`, heartbeatId);
 }
 
-/** Adds what a fact means to the story. Misses and unknown periods live in the runtime row alone. */
+/** The id of a run of misses: UUIDv5 of heartbeat and L, after which it began. */
+function missesIdOf(heartbeatId: string, sinceAt: number): string {
+  return uuidv5(`missed:${sinceAt}`, heartbeatId);
+}
+
+/** The id of what is unknown because of a blackout: UUIDv5 of heartbeat and the blackout's start. */
+function unknownIdOf(heartbeatId: string, blackout: Absence): string {
+  return uuidv5(`unknown:${blackout.startedAt}`, heartbeatId);
+}
+
+/** Adds what a fact means to the story. Nobody is told of misses and unknown deadlines by themselves. */
 export function tell(story: Story, fact: Fact, circumstances: Circumstances): void {
-  if (fact.kind === 'missed' || fact.kind === 'unknown') return;
   const { definition } = circumstances;
   const { heartbeatId, projectId } = definition;
+  if (fact.kind === 'missed' || fact.kind === 'unknown') {
+    addPeriods(story, fact, heartbeatId);
+    return;
+  }
   const id = incidentIdOf(heartbeatId, fact.incident);
   const kind = fact.kind === 'wentDown' ? 'down' : fact.kind === 'recovered' ? 'recovered' : 'closed';
-  const transition: Transition = { id: uuidv5(kind, id), heartbeatId, incidentId: id, kind, occurredAt: fact.at };
+  const transition: IncidentTransition = {
+    id: uuidv5(kind, id),
+    heartbeatId,
+    incidentId: id,
+    kind,
+    occurredAt: fact.at,
+    run: null,
+    blackout: (fact.kind === 'wentDown' && fact.blackout) || null,
+  };
   story.transitions.push(transition);
   if (fact.kind === 'wentDown') {
     story.starts.push({ id, heartbeatId, projectId, incident: fact.incident });
@@ -88,8 +120,25 @@ export function tell(story: Story, fact: Fact, circumstances: Circumstances): vo
   if (fact.kind !== 'incidentClosed') story.events.push(eventOf(transition, fact.incident, circumstances));
 }
 
+function addPeriods(story: Story, fact: Extract<Fact, { kind: 'missed' | 'unknown' }>, heartbeatId: string): void {
+  const line = { heartbeatId, incidentId: null, kind: fact.kind };
+  if (fact.kind === 'unknown') {
+    const { at, blackout } = fact;
+    story.transitions.push({ ...line, id: unknownIdOf(heartbeatId, blackout), occurredAt: at, run: null, blackout });
+    return;
+  }
+  const { sinceAt, firstAt, lastAt, misses } = fact;
+  const id = missesIdOf(heartbeatId, sinceAt);
+  // A run that was noticed twice in one batch is one line here, too: a statement can write a row only once.
+  const known = story.transitions.findIndex((each) => each.id === id);
+  const occurredAt = story.transitions[known]?.occurredAt ?? firstAt;
+  const transition: Transition = { ...line, id, occurredAt, run: { lastAt, misses }, blackout: null };
+  if (known < 0) story.transitions.push(transition);
+  else story.transitions[known] = transition;
+}
+
 function eventOf(
-  transition: Transition,
+  transition: IncidentTransition,
   incident: OpenIncident,
   { definition, lastPingAt, cause, now }: Circumstances,
 ): StoryEvent {

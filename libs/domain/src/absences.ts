@@ -4,45 +4,95 @@ import type { Absence } from './heartbeat';
 export interface AbsenceRules {
   /**
    * An absence shorter than this extends deadlines; from this length up it makes them unknown. The same length is
-   * what clients get after a short absence to come back with a retry. Ms; INGEST_LEASE_SECONDS.
+   * what clients get after an absence to come back with a retry. Ms; INGEST_LEASE_SECONDS.
    */
   readonly leaseMs: number;
 }
 
-/**
- * When silence may be judged, given what we know about our own absences: a deadline whose [E - G, deadline] touches a
- * short absence is judged one lease after its end at the earliest, and a ping until then is on time. A deadline that
- * is later anyway stays where it is.
- */
-export function effectiveDeadline(
-  expectedAt: number,
-  graceMs: number,
-  absences: readonly Absence[],
-  rules: AbsenceRules,
-): number {
-  const deadlineAt = expectedAt + graceMs;
-  let effective = deadlineAt;
-  for (const absence of absences) {
-    if (isBlackout(absence, rules)) continue;
-    const touches = absence.startedAt <= deadlineAt && absence.endedAt >= expectedAt - graceMs;
-    if (touches) effective = Math.max(effective, absence.endedAt + rules.leaseMs);
-  }
-  return effective;
+/** What the deadline rule is told besides the heartbeat. */
+export interface RuleContext {
+  /** Absences of the heartbeat's shard, oldest first. */
+  readonly absences: readonly Absence[];
+  readonly rules: AbsenceRules;
 }
 
-/** The blackout that touches (periodStart, deadline], if any: what happened in that period cannot be known. */
-export function blackoutWithin(
-  periodStartAt: number,
-  deadlineAt: number,
-  absences: readonly Absence[],
-  rules: AbsenceRules,
-): Absence | undefined {
-  return absences.findLast(
-    (absence) => isBlackout(absence, rules) && absence.startedAt <= deadlineAt && absence.endedAt > periodStartAt,
-  );
+/** One expected ping: it may come after `startAt` (the expected instant before, or L) and until E + G. */
+export interface Period {
+  readonly startAt: number;
+  readonly expectedAt: number;
+  readonly graceMs: number;
+}
+
+/**
+ * Absences closer together than this are one outage: pulses are a quarter of a second apart, and an outage flickers.
+ * So one that goes on grows with every pulse and keeps its start.
+ */
+const ONE_OUTAGE_WITHIN_MS = 1_000;
+
+/**
+ * Absences that have become certain, added to those known before; oldest first, and none of the new ones earlier than
+ * the known. This alone decides what is one outage.
+ */
+export function withAbsences(known: readonly Absence[], added: readonly Absence[]): readonly Absence[] {
+  if (added.length === 0) return known;
+  const all = [...known];
+  for (const absence of added) {
+    const last = all.at(-1);
+    if (last && absence.startedAt - last.endedAt <= ONE_OUTAGE_WITHIN_MS) {
+      all[all.length - 1] = { ...last, endedAt: Math.max(last.endedAt, absence.endedAt) };
+    } else {
+      all.push(absence);
+    }
+  }
+  return all;
+}
+
+/** Whether an absence can grow no more: the watermark has left it behind. */
+export function isOver(absence: Absence, watermarkAt: number): boolean {
+  return absence.endedAt + ONE_OUTAGE_WITHIN_MS < watermarkAt;
 }
 
 /** Whether an absence is long enough that retries of clients cannot be expected to have bridged it. */
 export function isBlackout(absence: Absence, rules: AbsenceRules): boolean {
   return absence.endedAt - absence.startedAt >= rules.leaseMs;
+}
+
+/**
+ * When silence may be judged, given what we know about our own absences: E + G, or one lease after the end of an absence
+ * that touches the period, whichever is later. A ping until then is on time.
+ *
+ * Touched by a short absence: [E - G, E + G], where a job that keeps time pings. By a blackout: the whole period, because
+ * all of a job's attempts may have fallen into it.
+ */
+export function effectiveDeadline(period: Period, absences: readonly Absence[], rules: AbsenceRules): number {
+  const deadlineAt = period.expectedAt + period.graceMs;
+  const earliestAt = Math.min(period.startAt, period.expectedAt - period.graceMs);
+  let effective = deadlineAt;
+  // From the newest back: nearly always there is none since the last ping, and this ends at once.
+  for (let index = absences.length - 1; index >= 0; index -= 1) {
+    const absence = absences[index]!;
+    if (absence.endedAt < earliestAt) break;
+    if (touches(absence, period, rules)) effective = Math.max(effective, absence.endedAt + rules.leaseMs);
+  }
+  return effective;
+}
+
+/** The last blackout that touches a period, if any: what happened in it cannot be known. */
+export function blackoutWithin(period: Period, absences: readonly Absence[], rules: AbsenceRules): Absence | undefined {
+  return absences.findLast((absence) => isBlackout(absence, rules) && touches(absence, period, rules));
+}
+
+/** How much of a time was outside blackouts, in ms: so long jobs could have reached us. */
+export function observedMs(from: number, to: number, absences: readonly Absence[], rules: AbsenceRules): number {
+  let observed = Math.max(0, to - from);
+  for (const absence of absences) {
+    if (!isBlackout(absence, rules)) continue;
+    observed -= Math.max(0, Math.min(absence.endedAt, to) - Math.max(absence.startedAt, from));
+  }
+  return observed;
+}
+
+function touches(absence: Absence, { startAt, expectedAt, graceMs }: Period, rules: AbsenceRules): boolean {
+  if (absence.startedAt > expectedAt + graceMs) return false;
+  return isBlackout(absence, rules) ? absence.endedAt > startAt : absence.endedAt >= expectedAt - graceMs;
 }

@@ -1,4 +1,5 @@
-import { applySignal, applyWatermark, type RuleContext } from './deadline-rule';
+import type { RuleContext } from './absences';
+import { applySignal, applyWatermark } from './deadline-rule';
 import { initialState, type HeartbeatDefinition, type RuntimeState, type Signal } from './heartbeat';
 
 const T0 = 1_760_000_000_000;

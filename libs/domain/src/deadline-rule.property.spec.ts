@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { applySignal, applyWatermark, type Fact, type RuleContext } from './deadline-rule';
-import { initialState, type HeartbeatDefinition, type RuntimeState, type Signal } from './heartbeat';
+import type { RuleContext } from './absences';
+import { applySignal, applyWatermark, type Fact } from './deadline-rule';
+import { initialState, type Absence, type HeartbeatDefinition, type RuntimeState, type Signal } from './heartbeat';
 
 const T0 = 1_760_000_000_000;
 const always: RuleContext = { absences: [], rules: { leaseMs: 10_000 } };
@@ -45,16 +46,17 @@ function run(
   definition: HeartbeatDefinition,
   pings: readonly Signal[],
   watermarksBefore: (index: number, ping: Signal) => readonly number[],
+  context: RuleContext = always,
 ): { state: RuntimeState; facts: Fact[] } {
   let state = initialState(definition);
   const facts: Fact[] = [];
   pings.forEach((ping, index) => {
     for (const watermark of watermarksBefore(index, ping)) {
-      const judged = applyWatermark(definition, state, watermark, always);
+      const judged = applyWatermark(definition, state, watermark, context);
       state = judged.state;
       facts.push(...judged.facts);
     }
-    const applied = applySignal(definition, state, ping, always);
+    const applied = applySignal(definition, state, ping, context);
     state = applied.state;
     facts.push(...applied.facts);
   });
@@ -63,8 +65,35 @@ function run(
 
 /** Misses are told in runs that depend on when they were noticed; everything else does not. */
 const story = (facts: readonly Fact[]): Fact[] => facts.filter((fact) => fact.kind !== 'missed');
-const missCount = (facts: readonly Fact[]): number =>
-  facts.reduce((sum, fact) => sum + (fact.kind === 'missed' ? fact.count : 0), 0);
+/** The runs of misses, each put together from what was noticed of it bit by bit. */
+function runsOfMisses(facts: readonly Fact[]): Map<number, readonly [firstAt: number, lastAt: number, misses: number]> {
+  const runs = new Map<number, readonly [number, number, number]>();
+  for (const fact of facts) {
+    if (fact.kind !== 'missed') continue;
+    const [firstAt] = runs.get(fact.sinceAt) ?? [fact.firstAt];
+    runs.set(fact.sinceAt, [firstAt, fact.lastAt, fact.misses]);
+  }
+  return runs;
+}
+
+/** Stretches in which jobs can reach us, each followed by a time in which they cannot, in ms. */
+const reachability = fc.array(
+  fc.record({ reachableMs: fc.integer({ min: 1, max: 1_500_000 }), awayMs: fc.integer({ min: 1, max: 1_500_000 }) }),
+  { minLength: 1, maxLength: 40 },
+);
+
+function absencesOf(spans: readonly { readonly reachableMs: number; readonly awayMs: number }[]): Absence[] {
+  let at = T0;
+  return spans.map(({ reachableMs, awayMs }) => {
+    const startedAt = at + reachableMs;
+    at = startedAt + awayMs;
+    return { startedAt, endedAt: at };
+  });
+}
+
+const firstPing: Signal = { id: 'ping-0000', kind: 'success', receivedAt: T0 };
+const intervalMsOf = ({ schedule }: HeartbeatDefinition): number =>
+  schedule.kind === 'interval' ? schedule.intervalSecs * 1000 : 0;
 
 describe('the deadline rule, for any heartbeat and any pings', () => {
   it('tells the same story whenever the watermark was looked at on the way', () => {
@@ -77,7 +106,70 @@ describe('the deadline rule, for any heartbeat and any pings', () => {
         });
         expect(watched.state).toEqual(unwatched.state);
         expect(story(watched.facts)).toEqual(story(unwatched.facts));
-        expect(missCount(watched.facts)).toBe(missCount(unwatched.facts));
+        expect(runsOfMisses(watched.facts)).toEqual(runsOfMisses(unwatched.facts));
+      }),
+    );
+  });
+
+  it('tells the same story whenever the watermark was looked at, whatever absences there were', () => {
+    fc.assert(
+      fc.property(definitions, signals, reachability, fc.nat(2_000_000), (definition, pings, spans, offset) => {
+        const context = { ...always, absences: absencesOf(spans) };
+        const unwatched = run(definition, pings, () => [], context);
+        const look = (index: number, ping: Signal) => [
+          Math.min((pings[index - 1]?.receivedAt ?? T0) + offset, ping.receivedAt),
+        ];
+        const watched = run(definition, pings, look, context);
+        expect(watched.state).toEqual(unwatched.state);
+        expect(story(watched.facts)).toEqual(story(unwatched.facts));
+        expect(runsOfMisses(watched.facts)).toEqual(runsOfMisses(unwatched.facts));
+      }),
+    );
+  });
+
+  /** Guarded by `isUnverified` in libs/domain/src/unknown-periods.ts and the count of misses in `applyWatermark`. */
+  it('finds a job that never pings again, as missed or unverified, however often we are away', () => {
+    fc.assert(
+      fc.property(definitions, reachability, (definition, spans) => {
+        const absences = absencesOf(spans);
+        const roundMs = intervalMsOf(definition) + definition.graceSecs * 1000;
+        const { alertAfterMisses: misses } = definition;
+        const patienceMs = (Math.max(2, misses) + misses + 4) * (roundMs + always.rules.leaseMs);
+        // The instant at which so much time was observed, counting short absences as if we had not been there.
+        let patienceEndsAt = T0 + patienceMs;
+        for (const { startedAt, endedAt } of absences) {
+          if (startedAt < patienceEndsAt) patienceEndsAt += endedAt - startedAt;
+        }
+        const { state } = applySignal(definition, initialState(definition), firstPing, always);
+        const judged = applyWatermark(definition, state, patienceEndsAt, { ...always, absences });
+        expect(judged.state.status).toBe('down');
+        expect(['missed', 'unverified']).toContain(judged.state.incident?.reason);
+      }),
+    );
+  });
+
+  /** Guarded by (m) and (n) of the rule: `effectiveDeadline` and `blackoutWithin` in libs/domain/src/absences.ts. */
+  it('never takes a job down that pings at least every interval while it can reach us', () => {
+    const blackouts = reachability.map((spans) => spans.map((span) => ({ ...span, awayMs: span.awayMs + 10_000 })));
+    const parts = fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true }));
+    fc.assert(
+      fc.property(definitions, blackouts, parts, (definition, spans, part) => {
+        const absences = absencesOf(spans);
+        const intervalMs = intervalMsOf(definition);
+        const pings: Signal[] = [firstPing];
+        let reachableFrom = T0;
+        for (const { startedAt, endedAt } of absences) {
+          // At least once in each stretch, and never silent for longer than the interval in it.
+          let at = reachableFrom + Math.floor(part.next().value * Math.min(intervalMs, startedAt - reachableFrom));
+          for (let count = 0; at < startedAt && count < 50; count += 1) {
+            pings.push({ id: `ping-${String(pings.length).padStart(6, '0')}`, kind: 'success', receivedAt: at });
+            at += Math.max(1, Math.floor(intervalMs * (1 - part.next().value / 4)));
+          }
+          fc.pre(at >= startedAt); // more pings than are worth looking at
+          reachableFrom = endedAt;
+        }
+        const { facts } = run(definition, pings, (_index, ping) => [ping.receivedAt], { ...always, absences });
+        expect(facts.filter((fact) => fact.kind !== 'unknown')).toEqual([]);
       }),
     );
   });

@@ -1,12 +1,11 @@
-import type { Absence, HeartbeatDefinition, RuntimeState, Signal } from './heartbeat';
+import type { HeartbeatDefinition, RuntimeState, Signal } from './heartbeat';
 import { initialState } from './heartbeat';
-import { applyDefinition, applySignal, applyWatermark, deadlineOf, type Fact, type RuleContext } from './deadline-rule';
+import type { RuleContext } from './absences';
+import { applyDefinition, applySignal, applyWatermark, type Fact } from './deadline-rule';
 
 const T0 = 1_760_000_000_000;
 const SECOND = 1_000;
-const LEASE_MS = 10 * SECOND;
-const always: RuleContext = { absences: [], rules: { leaseMs: LEASE_MS } };
-const away = (...absences: Absence[]): RuleContext => ({ absences, rules: { leaseMs: LEASE_MS } });
+const always: RuleContext = { absences: [], rules: { leaseMs: 10 * SECOND } };
 
 /** Every minute, ten seconds of grace, down at the second miss. */
 function definition(overrides: Partial<HeartbeatDefinition> = {}): HeartbeatDefinition {
@@ -67,7 +66,7 @@ describe('(b) a success while up', () => {
     const onTime = applySignal(def, up(def), { ...ping(0), receivedAt: at(70) }, always);
     const tooLate = applySignal(def, up(def), { ...ping(0), receivedAt: at(70) + 1 }, always);
     expect(onTime.facts).toEqual([]);
-    expect(tooLate.facts).toEqual([{ kind: 'missed', firstAt: at(70), lastAt: at(70), count: 1 }]);
+    expect(tooLate.facts).toEqual([{ kind: 'missed', sinceAt: at(0), firstAt: at(70), lastAt: at(70), misses: 1 }]);
     expect(tooLate.state).toMatchObject({ status: 'up', misses: 0 });
   });
 });
@@ -76,7 +75,7 @@ describe('(c) a miss that is not yet enough', () => {
   it('is recorded at E(1) + G and makes it late; the next ping is expected at L + 2·I', () => {
     const { state, facts } = applyWatermark(definition(), up(), at(70) + 1, always);
     expect(state).toMatchObject({ status: 'late', misses: 1, nextExpectedAt: at(120), incident: null });
-    expect(facts).toEqual([{ kind: 'missed', firstAt: at(70), lastAt: at(70), count: 1 }]);
+    expect(facts).toEqual([{ kind: 'missed', sinceAt: at(0), firstAt: at(70), lastAt: at(70), misses: 1 }]);
   });
 
   it('is judged only when the watermark lies strictly behind the deadline', () => {
@@ -89,7 +88,7 @@ describe('(d) going down', () => {
     const { state, facts } = applyWatermark(definition(), up(), at(100_000), always);
     const incident = { startedAt: at(130), reason: 'missed', misses: 2 };
     expect(facts).toEqual([
-      { kind: 'missed', firstAt: at(70), lastAt: at(130), count: 2 },
+      { kind: 'missed', sinceAt: at(0), firstAt: at(70), lastAt: at(130), misses: 2 },
       { kind: 'wentDown', at: at(130), incident },
     ]);
     expect(state).toMatchObject({ status: 'down', misses: 2, nextExpectedAt: at(180), incident });
@@ -302,60 +301,6 @@ describe('(l) a signal after its deadline', () => {
     expect(kinds(facts)).toEqual(['missed', 'wentDown', 'recovered']);
     expect(facts[1]).toMatchObject({ at: at(130) });
     expect(facts[2]).toMatchObject({ at: at(500), raisedInError: false });
-  });
-});
-
-describe('(m) a short absence of ours', () => {
-  const restart: Absence = { startedAt: at(65), endedAt: at(68) };
-
-  it('lets a deadline it touches wait for one lease after its end, and a ping until then is on time', () => {
-    const context = away(restart);
-    expect(deadlineOf(definition(), up(), context)).toBe(at(78));
-    expect(applyWatermark(definition(), up(), at(78), context).facts).toEqual([]);
-    expect(applySignal(definition(), up(), ping(78), context).facts).toEqual([]);
-    expect(applyWatermark(definition(), up(), at(78) + 1, context).facts).toMatchObject([{ firstAt: at(78) }]);
-  });
-
-  it('counts from the grace before the expected instant, where early pings come in', () => {
-    expect(deadlineOf(definition(), up(), away({ startedAt: at(41), endedAt: at(50) }))).toBe(at(70));
-    expect(deadlineOf(definition(), up(), away({ startedAt: at(55), endedAt: at(63) }))).toBe(at(73));
-  });
-
-  it('leaves a deadline alone that is later anyway or lies elsewhere', () => {
-    expect(deadlineOf(definition(), up(), away({ startedAt: at(71), endedAt: at(73) }))).toBe(at(70));
-    expect(deadlineOf(definition(), up(), away({ startedAt: at(1), endedAt: at(5) }))).toBe(at(70));
-  });
-
-  it('does not hide a job that is really dead', () => {
-    const { facts } = applyWatermark(definition(), up(), at(10_000), away(restart));
-    expect(facts.at(-1)).toMatchObject({ kind: 'wentDown', at: at(130) });
-  });
-});
-
-describe('(n) a blackout of ours', () => {
-  const blackout: Absence = { startedAt: at(30), endedAt: at(3_000) };
-
-  it('makes the periods it touches unknown, and nobody is told "down"', () => {
-    const { state, facts } = applyWatermark(definition(), up(), at(3_010), away(blackout));
-    expect(facts).toEqual([{ kind: 'unknown', firstAt: at(70), lastAt: at(3_010) }]);
-    expect(state).toMatchObject({ status: 'up', misses: 0, nextExpectedAt: at(3_060) });
-  });
-
-  it('judges the next periods as usual, so a dead job is still found', () => {
-    const { facts } = applyWatermark(definition(), up(), at(3_131), away(blackout));
-    expect(facts).toMatchObject([
-      { kind: 'unknown' },
-      { kind: 'missed', firstAt: at(3_070), lastAt: at(3_130), count: 2 },
-      { kind: 'wentDown', at: at(3_130) },
-    ]);
-  });
-
-  it('costs no time however many periods lie in it', () => {
-    const def = definition({ schedule: { kind: 'interval', intervalSecs: 1 }, graceSecs: 0 });
-    const year: Absence = { startedAt: at(1), endedAt: at(31_536_000) };
-    const { state } = applyWatermark(def, up(def), at(31_536_001), away(year));
-    expect(state.status).toBe('up');
-    expect(state.nextExpectedAt).toBe(at(31_536_001));
   });
 });
 

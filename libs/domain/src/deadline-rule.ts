@@ -1,4 +1,4 @@
-import { blackoutWithin, effectiveDeadline, type AbsenceRules } from './absences';
+import { blackoutWithin, effectiveDeadline, type RuleContext } from './absences';
 import {
   openPause,
   wasPausedAt,
@@ -8,7 +8,8 @@ import {
   type RuntimeState,
   type Signal,
 } from './heartbeat';
-import { nextExpected, previousExpected } from './schedule';
+import { nextExpected } from './schedule';
+import { afterBlackout, isUnverified, periodOf, waitingInBlackout } from './unknown-periods';
 
 /**
  * The deadline rule: the one place that decides whether a heartbeat is down. Pure; `now` never appears, only the
@@ -18,12 +19,12 @@ import { nextExpected, previousExpected } from './schedule';
  * recorded at E(k) + G, and the heartbeat goes down at miss number `alertAfterMisses`.
  *
  * ```
- *              (a) first success                (d) enough misses, or
+ *              (a) first success                (d) enough misses, (q), or
  *   ┌─────┐ ─────────────────────▶ ┌────┐ ◀──┐      a fail signal       ┌──────┐
  *   │ new │                        │ up │ (b)│ ───────────────────────▶ │ down │
  *   └─────┘                        └────┘ ───┘ success                  └──────┘
  *      │                            │  ▲                                 ▲  │  │
- *      │              (c) a miss,   │  │ (e) success                 (d) │  │  │ (f) success: recovered
+ *      │              (c) a miss,   │  │ (e) success             (d) (q) │  │  │ (f) success: recovered
  *      │              not yet enough▼  │                                 │  │  └───▶ up
  *      │                           ┌──────┐ ─────────────────────────────┘  │
  *      │                           │ late │                                 │
@@ -40,23 +41,40 @@ import { nextExpected, previousExpected } from './schedule';
  * - (k) An expected instant before the definition's `scheduleChangedAt` is never a miss.
  * - (l) A signal after a deadline first yields the misses that lie between, then what it does itself. One that an ingest
  *   read late counts for that as of the earliest instant it can have come (`arrivedAfter`): the delay was ours.
- * - (m) A deadline touched by a short absence of ours waits (absences.ts).
- * - (n) A period touched by a blackout of ours is `unknown`: no miss, the next period is judged as usual.
+ * - (m) A deadline touched by an absence of ours waits until one lease after its end, and a ping until then is on time
+ *   (absences.ts). After a short absence, silence is a miss as ever.
+ * - (n) After a blackout it is `unknown`: no miss, misses before it stay counted, and the first period that begins after
+ *   the blackout is judged as usual. A blackout counts once, however many periods lie in it: otherwise one outage of
+ *   ours would alert everybody. A success that still comes in time leaves a deadline inside the blackout as unknown, too.
  * - (o) A success from before the deadline that found the heartbeat down already ends the incident as raised in error.
  * - (p) A first success from before a pause that comes by during or after it is the first ping all the same: L is the
  *   resume, and a job that falls silent then is missed.
+ * - (q) Unknowns cannot go on for ever, or blackouts that repeat would hide a dead job. With N = `alertAfterMisses`, but
+ *   at least 2, the heartbeat goes down as `unverified` at the N-th unknown in a row, or at any unknown when N·(I + G) of
+ *   observed time (outside blackouts) have passed since L without a success. Not before I + G of it have: an outage that
+ *   comes and goes gave the job no chance to be heard.
  */
-export interface RuleContext {
-  /** Absences of the heartbeat's shard, oldest first. */
-  readonly absences: readonly Absence[];
-  readonly rules: AbsenceRules;
-}
 
 /** Something that happened to a heartbeat, dated when it truly happened, never when it was noticed. */
 export type Fact =
-  | { readonly kind: 'missed'; readonly firstAt: number; readonly lastAt: number; readonly count: number }
-  | { readonly kind: 'unknown'; readonly firstAt: number; readonly lastAt: number }
-  | { readonly kind: 'wentDown'; readonly at: number; readonly incident: OpenIncident }
+  | {
+      /** Misses noticed together, of the run that began after `sinceAt` (L). */
+      readonly kind: 'missed';
+      readonly sinceAt: number;
+      readonly firstAt: number;
+      readonly lastAt: number;
+      /** Of the whole run so far, those noticed earlier included. */
+      readonly misses: number;
+    }
+  /** From this deadline on nothing can be known until the blackout was over. */
+  | { readonly kind: 'unknown'; readonly at: number; readonly blackout: Absence }
+  | {
+      readonly kind: 'wentDown';
+      readonly at: number;
+      readonly incident: OpenIncident;
+      /** Why we could not tell: the last blackout before it; only where the reason is `unverified`. */
+      readonly blackout?: Absence;
+    }
   | {
       readonly kind: 'recovered';
       readonly at: number;
@@ -73,8 +91,13 @@ export interface RuleResult {
 
 /** The instant until which a ping is on time (E + G, or later after an absence of ours); null when none is expected. */
 export function deadlineOf(definition: HeartbeatDefinition, state: RuntimeState, context: RuleContext): number | null {
-  if (state.nextExpectedAt === null || (state.status !== 'up' && state.status !== 'late')) return null;
-  return effectiveDeadline(state.nextExpectedAt, definition.graceSecs * 1000, context.absences, context.rules);
+  const { nextExpectedAt, baselineAt, status } = state;
+  if (nextExpectedAt === null || baselineAt === null || (status !== 'up' && status !== 'late')) return null;
+  const graceMs = definition.graceSecs * 1000;
+  const newest = context.absences.at(-1);
+  // Asked with every ping. Nearly always we have been there ever since, and what follows may cost a look at a calendar.
+  if (!newest || newest.endedAt < Math.min(baselineAt, nextExpectedAt - graceMs)) return nextExpectedAt + graceMs;
+  return effectiveDeadline(periodOf(definition, baselineAt, nextExpectedAt), context.absences, context.rules);
 }
 
 /**
@@ -151,6 +174,8 @@ export function applySignal(
   facts.push(...judged.facts);
 
   if (signal.kind === 'success') {
+    const unknown = waitingInBlackout(definition, state, arrivedAt, context);
+    if (unknown) facts.push({ kind: 'unknown', ...unknown }); // (n)
     if (state.incident) {
       const raisedInError = state.incident.reason !== 'failed' && arrivedAt <= state.incident.startedAt; // (o)
       facts.push({
@@ -186,33 +211,28 @@ export function applyWatermark(
   const facts = [...defined.facts];
   let firstMissAt: number | null = null;
   let lastMissAt = 0;
-  let count = 0;
 
   for (;;) {
     const deadlineAt = deadlineOf(definition, state, context);
     if (deadlineAt === null || deadlineAt >= watermarkAt) break;
     const expectedAt = state.nextExpectedAt!;
     const baselineAt = state.baselineAt!;
-    const graceMs = definition.graceSecs * 1000;
 
-    const periodStartAt = previousExpected(definition.schedule, baselineAt, expectedAt);
-    const blackout = blackoutWithin(periodStartAt, expectedAt + graceMs, context.absences, context.rules);
+    const period = periodOf(definition, baselineAt, expectedAt);
+    const blackout = blackoutWithin(period, context.absences, context.rules);
     if (blackout) {
-      // (n) Straight to the first period that begins after the blackout, however many lie in it.
-      const resumesAt = Math.max(expectedAt, nextExpected(definition.schedule, baselineAt, blackout.endedAt, true));
-      facts.push({ kind: 'unknown', firstAt: expectedAt + graceMs, lastAt: resumesAt + graceMs });
-      state = {
-        ...state,
-        unknowns: state.unknowns + 1,
-        nextExpectedAt: nextExpected(definition.schedule, baselineAt, resumesAt),
-      };
-      continue;
+      facts.push({ kind: 'unknown', at: expectedAt + period.graceMs, blackout }); // (n)
+      state = afterBlackout(definition, state, expectedAt, blackout);
+      if (!isUnverified(definition, state, { expectedAt, deadlineAt }, context)) continue;
+      const incident: OpenIncident = { startedAt: deadlineAt, reason: 'unverified', misses: state.misses };
+      if (firstMissAt !== null) facts.push(missed(baselineAt, firstMissAt, lastMissAt, state.misses));
+      facts.push({ kind: 'wentDown', at: deadlineAt, incident, blackout }); // (q)
+      return { state: { ...state, status: 'down', incident }, facts };
     }
 
     const misses = state.misses + 1;
     firstMissAt ??= deadlineAt;
     lastMissAt = deadlineAt;
-    count += 1;
     state = {
       ...state,
       status: 'late', // (c)
@@ -222,13 +242,17 @@ export function applyWatermark(
     };
     if (misses >= definition.alertAfterMisses) {
       const incident: OpenIncident = { startedAt: deadlineAt, reason: 'missed', misses };
-      facts.push({ kind: 'missed', firstAt: firstMissAt, lastAt: lastMissAt, count });
+      facts.push(missed(baselineAt, firstMissAt, lastMissAt, misses));
       facts.push({ kind: 'wentDown', at: deadlineAt, incident }); // (d)
       return { state: { ...state, status: 'down', incident }, facts };
     }
   }
-  if (firstMissAt !== null) facts.push({ kind: 'missed', firstAt: firstMissAt, lastAt: lastMissAt, count });
+  if (firstMissAt !== null) facts.push(missed(state.baselineAt!, firstMissAt, lastMissAt, state.misses));
   return { state, facts };
+}
+
+function missed(sinceAt: number, firstAt: number, lastAt: number, misses: number): Fact {
+  return { kind: 'missed', sinceAt, firstAt, lastAt, misses };
 }
 
 /** Signals are ordered by (receivedAt, id); the same ping read twice from the log is not newer than itself. */

@@ -30,4 +30,9 @@ class TraceContext extends SqlMigration {
   protected readonly file = '0002-trace-context.sql';
 }
 
-export const migrations = [Foundation, TraceContext];
+class MissedAndUnknown extends SqlMigration {
+  readonly name = 'MissedAndUnknown1763900000003';
+  protected readonly file = '0003-missed-and-unknown.sql';
+}
+
+export const migrations = [Foundation, TraceContext, MissedAndUnknown];
