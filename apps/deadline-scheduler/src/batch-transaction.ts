@@ -1,12 +1,11 @@
 import type { Absence, RuleContext } from '@flatline/domain';
 import { PositionMoved } from '@flatline/event-log';
-import { bury, type PoisonRecord } from '@flatline/persistence';
+import { bury, isPoison, type PoisonRecord, reasonOf } from '@flatline/persistence';
 import type { Clock } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { type Batch, type LoggedPing, signalsByHeartbeat } from './batch';
 import { foldSignals, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
-import { isPoison, reasonOf } from './poison';
 import type { RuntimeStore } from './runtime-store';
 import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
 import { merge } from './story';
@@ -110,7 +109,7 @@ export class BatchTransaction {
     const { runtime, history } = this.parts;
     const pings = batches.flatMap(({ batch }) => batch.pings);
     if (pings.length === 0) return batches.map(() => ({ folded: [], poison: [] }));
-    const locked = await runtime.lock(manager, [...new Set(pings.map((ping) => ping.heartbeatId))]); // 1
+    const locked = await runtime.lock(manager, [...new Set(pings.map((ping) => ping.heartbeatId))], now); // 1
     const results = batches.map(({ batch, context }) => foldAll(locked, batch.pings, context, now)); // 2
     await runtime.write(manager, results.flat()); // 3
     await history.writePings(

@@ -1,8 +1,8 @@
 import { shardOf } from '@flatline/domain';
-import { heartbeatDefined, HEARTBEATS_TOPIC, PINGS_TOPIC } from '@flatline/events';
+import { HEARTBEATS_TOPIC, ingestPulsed, PINGS_TOPIC } from '@flatline/events';
 import { eventually } from '@flatline/test-kit';
 import { v7 as uuidv7 } from 'uuid';
-import { PARTITIONS, PROJECT, Stage } from './test-stage';
+import { PARTITIONS, Stage } from './test-stage';
 
 describe('the deadline scheduler', () => {
   let stage: Stage;
@@ -145,13 +145,20 @@ describe('the deadline scheduler', () => {
     await stage.startScheduler();
     const id = await stage.heartbeat(60, 0);
     const partition = shardOf(id, PARTITIONS);
-    await stage.producer.append(PINGS_TOPIC, [{ partition, key: 'x\u0000y', value: Buffer.from([0, 1, 2]) }]);
+    const oddPulse = pulseOf('an ingest whose id holds a NUL \u0000');
+    await stage.producer.append(PINGS_TOPIC, [
+      { partition, key: 'x\u0000y', value: Buffer.from([0, 1, 2]) },
+      { partition, key: 'pulse', value: oddPulse },
+    ]);
     await stage.ping(id, Date.now());
     await eventually(async () => expect(await stage.pingCount(id)).toBe(1), { withinMs: 5_000 });
     const letters = await stage.rows<{ payload: Buffer; reason: string; log_offset: string }>(
-      'SELECT payload, reason, log_offset FROM dead_letter',
+      'SELECT payload, reason, log_offset FROM dead_letter ORDER BY log_offset',
     );
-    expect(letters).toEqual([{ payload: Buffer.from([0, 1, 2]), reason: 'not JSON', log_offset: '0' }]);
+    expect(letters).toEqual([
+      { payload: Buffer.from([0, 1, 2]), reason: 'not JSON', log_offset: '0' },
+      { payload: oddPulse, reason: 'ingest.pulsed does not fit its schema at: data.ingestId', log_offset: '1' },
+    ]);
   });
 
   it('puts a ping aside that cannot be stored and keeps those beside it', async () => {
@@ -227,32 +234,10 @@ describe('the deadline scheduler', () => {
       id,
       new Date(),
     ]);
-    const eventId = uuidv7();
     await stage.producer.append(HEARTBEATS_TOPIC, [
-      {
-        partition: shardOf(id, PARTITIONS),
-        key: id,
-        value: heartbeatDefined.encode({
-          id: eventId,
-          occurredAt: pingedAt,
-          producedAt: pingedAt,
-          key: id,
-          correlationId: eventId,
-          data: {
-            heartbeatId: id,
-            projectId: PROJECT,
-            version: 2,
-            name: 'job',
-            schedule: { kind: 'interval', intervalSecs: 1 },
-            graceSecs: 0,
-            alertAfterMisses: 1,
-            scheduleChangedAt: pingedAt,
-            pauseSpans: [],
-            tokenGeneration: 0,
-          },
-        }),
-      },
+      { partition: shardOf(id, PARTITIONS), key: id, value: Buffer.from('{"type":"heartbeat.defined"}') },
     ]);
+    await stage.announce(id);
     await eventually(
       async () => {
         await stage.pulse();
@@ -260,5 +245,16 @@ describe('the deadline scheduler', () => {
       },
       { withinMs: 10_000, everyMs: 200 },
     );
+    const letters = await stage.rows<{ topic: string; reason: string }>('SELECT topic, reason FROM dead_letter');
+    expect(letters).toEqual([
+      { topic: HEARTBEATS_TOPIC, reason: expect.stringMatching('^heartbeat.defined does not fit its schema at: id, ') },
+    ]);
   });
 });
+
+function pulseOf(ingestId: string): Buffer {
+  const now = Date.now();
+  const data = { ingestId, epoch: 1, lowWatermark: now, acceptingSince: now, acknowledged: 0, retiring: false };
+  const id = uuidv7();
+  return ingestPulsed.encode({ id, occurredAt: now, producedAt: now, key: ingestId, correlationId: id, data });
+}

@@ -57,6 +57,7 @@ export class DeadlineScheduler {
       parts.metrics,
       () => this.lagByShard(),
       () => this.alarmClock.armedByShard(),
+      () => runtime.misfits.count(dataSource.manager),
     );
     const shared = {
       dataSource,

@@ -8,7 +8,7 @@ import {
   HEARTBEATS_TOPIC,
   MalformedEvent,
 } from '@flatline/events';
-import { moveOffset, nextOffset } from '@flatline/persistence';
+import { bury, isPoison, moveOffset, nextOffset, type PoisonRecord, reasonOf } from '@flatline/persistence';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { foldDefinition, type Folded } from './fold';
@@ -16,7 +16,7 @@ import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
 import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardProgressStore } from './shard-progress-store';
-import { reportMisfits } from './misfits';
+import { reportMisfits, reportPoison } from './misfits';
 import { merge } from './story';
 
 export interface DefinitionBatchParts {
@@ -60,27 +60,29 @@ export class DefinitionBatchHandler implements PartitionHandler {
   }
 
   async handle(partition: number, records: readonly LogRecord[]): Promise<void> {
-    const { dataSource, clock, history, arm, disarm, metrics } = this.parts;
+    const { logger, arm, disarm, metrics } = this.parts;
     const from = this.offsets.get(partition);
     const last = records.at(-1);
     if (!last) return;
     if (from === undefined || from !== records[0]?.offset) throw new PositionMoved();
-    const to = last.offset + 1;
-    const { defined, deleted } = this.read(records);
+    const read = readDefinitions(records);
+    const move = { from, to: last.offset + 1 };
+    let applied: AppliedDefinitions;
+    try {
+      applied = await this.commit(partition, move, read, (manager) => this.applyTogether(manager, read.defined));
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      applied = await this.commit(partition, move, read, (manager) => this.applyOneByOne(manager, read.defined));
+    }
+    const { folded, poison } = applied;
 
-    const folded = await dataSource.transaction(async (manager) => {
-      const results = await this.apply(manager, defined);
-      if (deleted.length > 0) await history.forget(manager, deleted);
-      const position = { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition };
-      if (!(await moveOffset(manager, position, { from, to }, clock.now()))) throw new PositionMoved();
-      return results;
-    });
-
-    this.offsets.set(partition, to);
+    this.offsets.set(partition, move.to);
     metrics.noteFolded(folded);
-    reportMisfits(folded, this.parts.logger);
+    metrics.deadLetters.inc(poison.length);
+    reportMisfits(folded, logger);
+    reportPoison(poison, logger);
     arm(folded);
-    if (deleted.length > 0) disarm(deleted);
+    if (read.deleted.length > 0) disarm(read.deleted);
   }
 
   revoked(partition: number): Promise<void> {
@@ -88,30 +90,46 @@ export class DefinitionBatchHandler implements PartitionHandler {
     return Promise.resolve();
   }
 
-  private read(records: readonly LogRecord[]): { defined: string[]; deleted: string[] } {
-    const defined = new Set<string>();
-    const deleted = new Set<string>();
-    for (const record of records) {
-      try {
-        const event = parse(record.value);
-        (event.type === 'heartbeat.deleted' ? deleted : defined).add(event.data.heartbeatId);
-      } catch (error) {
-        if (!(error instanceof MalformedEvent)) throw error;
-        this.parts.logger.error(
-          { reason: error.message, partition: record.partition, offset: record.offset },
-          'a definition event could not be read; the judge finds the definition in the table',
-        );
-      }
-    }
-    deleted.forEach((id) => defined.delete(id));
-    return { defined: [...defined], deleted: [...deleted] };
+  /** What could not be read or applied goes to the dead letters, in the transaction that moves past it. */
+  private commit(
+    partition: number,
+    move: { readonly from: number; readonly to: number },
+    { deleted, poison: unread }: ReadDefinitions,
+    apply: (manager: EntityManager) => Promise<AppliedDefinitions>,
+  ): Promise<AppliedDefinitions> {
+    const { dataSource, history, clock } = this.parts;
+    return dataSource.transaction(async (manager) => {
+      const { folded, poison: refused } = await apply(manager);
+      const poison = [...unread, ...refused];
+      await bury(manager, poison, clock.now());
+      if (deleted.length > 0) await history.forget(manager, deleted);
+      const position = { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition };
+      if (!(await moveOffset(manager, position, move, clock.now()))) throw new PositionMoved();
+      return { folded, poison };
+    });
   }
 
-  private async apply(manager: EntityManager, heartbeatIds: readonly string[]): Promise<Folded[]> {
-    if (heartbeatIds.length === 0) return [];
+  private async applyOneByOne(manager: EntityManager, defined: Defined): Promise<AppliedDefinitions> {
+    const folded: Folded[] = [];
+    const poison: PoisonRecord[] = [];
+    for (const [heartbeatId, record] of defined) {
+      try {
+        const alone: Defined = new Map([[heartbeatId, record]]);
+        const one = await manager.transaction((savepoint) => this.applyTogether(savepoint, alone));
+        folded.push(...one.folded);
+      } catch (error) {
+        if (!isPoison(error)) throw error;
+        poison.push({ record, reason: reasonOf(error) });
+      }
+    }
+    return { folded, poison };
+  }
+
+  private async applyTogether(manager: EntityManager, defined: Defined): Promise<AppliedDefinitions> {
+    if (defined.size === 0) return { folded: [], poison: [] };
     const { runtime, history, progress, rules, clock, partitions } = this.parts;
     const now = clock.now();
-    const locked = await runtime.lock(manager, heartbeatIds);
+    const locked = await runtime.lock(manager, [...defined.keys()], now);
     const folded: Folded[] = [];
     const absences = new Map<number, Awaited<ReturnType<ShardProgressStore['absences']>>>();
     for (const heartbeat of locked.values()) {
@@ -125,6 +143,38 @@ export class DefinitionBatchHandler implements PartitionHandler {
       folded.filter((result) => result.changed),
     );
     await history.writeStory(manager, merge(folded.map((result) => result.story)), now);
-    return folded;
+    return { folded, poison: [] };
   }
+}
+
+/** A heartbeat and the record that says that its definition changed. */
+type Defined = ReadonlyMap<string, LogRecord>;
+
+interface ReadDefinitions {
+  readonly defined: Defined;
+  readonly deleted: readonly string[];
+  readonly poison: readonly PoisonRecord[];
+}
+
+interface AppliedDefinitions {
+  readonly folded: readonly Folded[];
+  readonly poison: readonly PoisonRecord[];
+}
+
+function readDefinitions(records: readonly LogRecord[]): ReadDefinitions {
+  const defined = new Map<string, LogRecord>();
+  const deleted = new Set<string>();
+  const poison: PoisonRecord[] = [];
+  for (const record of records) {
+    try {
+      const event = parse(record.value);
+      if (event.type === 'heartbeat.deleted') deleted.add(event.data.heartbeatId);
+      else defined.set(event.data.heartbeatId, record);
+    } catch (error) {
+      if (!(error instanceof MalformedEvent)) throw error;
+      poison.push({ record, reason: error.message });
+    }
+  }
+  deleted.forEach((id) => defined.delete(id));
+  return { defined, deleted: [...deleted], poison };
 }

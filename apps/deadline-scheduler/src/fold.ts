@@ -3,12 +3,16 @@ import {
   applySignal,
   applyWatermark,
   deadlineOf,
+  type HeartbeatDefinition,
+  nextExpected,
   type RuleContext,
   type RuleResult,
   type RuntimeState,
   type Signal,
   UnusableSchedule,
+  wasPausedAt,
 } from '@flatline/domain';
+import { reasonOf } from '@flatline/persistence';
 import type { LockedHeartbeat, RuntimeUpdate } from './runtime-store';
 import { emptyStory, type Story, tell } from './story';
 import { planWake } from './wake-plan';
@@ -22,9 +26,17 @@ export interface Folded extends RuntimeUpdate {
   readonly armAt: number | null;
   readonly changed: boolean;
   readonly story: Story;
-  /** Why the heartbeat was left as it was: its schedule cannot be used. Everybody else goes on. */
-  readonly misfit: string | null;
+  /** Whether `misfit` is another than before. */
+  readonly misfitIsNews: boolean;
+  /** What contradicted itself in the stored row, which was put together again; null for a row as it should be. */
+  readonly restored: string | null;
 }
+
+/**
+ * A heartbeat that cannot be judged is looked at again after this time, in case somebody mended it in a way that we do
+ * not hear of. A changed definition and a ping are looked at at once.
+ */
+export const LOOK_AGAIN_MS = 600_000;
 
 /** Applies pings in the order of (receivedAt, id). */
 export function foldSignals(
@@ -33,7 +45,7 @@ export function foldSignals(
   context: RuleContext,
   now: number,
 ): Folded {
-  return unlessMisfit(heartbeat, () => {
+  return unlessMisfit(heartbeat, now, () => {
     const story = emptyStory();
     let state = heartbeat.state;
     for (const signal of [...signals].sort(inOrder)) {
@@ -52,7 +64,7 @@ export function foldWatermark(
   context: RuleContext,
   now: number,
 ): Folded {
-  return unlessMisfit(heartbeat, () => {
+  return unlessMisfit(heartbeat, now, () => {
     const story = emptyStory();
     const result = applyWatermark(heartbeat.definition, heartbeat.state, Math.min(watermark, now), context);
     addToStory(heartbeat, heartbeat.state, result, story, now);
@@ -60,9 +72,10 @@ export function foldWatermark(
   });
 }
 
-/** Takes a newer definition over. */
+/** Takes a newer definition over, if it can be used. */
 export function foldDefinition(heartbeat: LockedHeartbeat, context: RuleContext, now: number): Folded {
-  return unlessMisfit(heartbeat, () => {
+  return unlessMisfit(heartbeat, now, () => {
+    refuseUnusable(heartbeat.definition, now);
     const story = emptyStory();
     const result = applyDefinition(heartbeat.definition, heartbeat.state);
     addToStory(heartbeat, heartbeat.state, result, story, now);
@@ -70,22 +83,43 @@ export function foldDefinition(heartbeat: LockedHeartbeat, context: RuleContext,
   });
 }
 
-/** A schedule that throws harms its own heartbeat alone: it stays as it was and is not woken again until it changes. */
-function unlessMisfit(heartbeat: LockedHeartbeat, fold: () => Folded): Folded {
+/**
+ * What cannot be computed for one heartbeat harms it alone: a schedule that has no next instant, a definition or a row
+ * that nobody of ours wrote. It stays as it was, marked with the reason. Nothing here does any I/O, so whatever is thrown
+ * is about the data of this heartbeat.
+ */
+function unlessMisfit(heartbeat: LockedHeartbeat, now: number, fold: () => Folded): Folded {
   try {
+    if (heartbeat.misfit !== null) refuseUnusable(heartbeat.definition, now);
     return fold();
   } catch (error) {
-    if (!(error instanceof UnusableSchedule)) throw error;
+    const misfit = error instanceof UnusableSchedule ? error.message : reasonOf(error);
+    const misfitIsNews = misfit !== heartbeat.misfit;
+    const looksAgain = !misfitIsNews && heartbeat.wakeAt !== null && heartbeat.wakeAt > now;
+    const wakeAt = looksAgain ? heartbeat.wakeAt : now + LOOK_AGAIN_MS;
     return {
       heartbeatId: heartbeat.definition.heartbeatId,
       state: heartbeat.state,
-      wakeAt: null,
-      armAt: null,
-      changed: heartbeat.wakeAt !== null,
+      wakeAt,
+      armAt: looksAgain ? null : wakeAt,
+      changed: !looksAgain || heartbeat.restored !== null,
       story: emptyStory(),
-      misfit: error.message,
+      misfit,
+      misfitIsNews,
+      restored: heartbeat.restored,
     };
   }
+}
+
+/**
+ * Computes what every judgement may need, wanted now or not: a heartbeat that was not judged is so again only when nothing
+ * stands in the way any more, and not whenever its schedule happens not to be asked.
+ *
+ * @throws UnusableSchedule, or whatever a definition brings about that nobody of ours wrote
+ */
+function refuseUnusable(definition: HeartbeatDefinition, now: number): void {
+  wasPausedAt(definition, now);
+  nextExpected(definition.schedule, now, now);
 }
 
 function inOrder(a: Signal, b: Signal): number {
@@ -123,8 +157,10 @@ function finish(
     state,
     wakeAt,
     armAt: moved || woken ? wakeAt : null,
-    changed: moved || state !== heartbeat.state,
+    changed: moved || state !== heartbeat.state || heartbeat.misfit !== null || heartbeat.restored !== null,
     story,
     misfit: null,
+    misfitIsNews: heartbeat.misfit !== null,
+    restored: heartbeat.restored,
   };
 }

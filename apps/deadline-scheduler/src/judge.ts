@@ -1,4 +1,5 @@
 import type { AbsenceRules } from '@flatline/domain';
+import { isPoison, reasonOf } from '@flatline/persistence';
 import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { foldWatermark, type Folded } from './fold';
@@ -24,6 +25,11 @@ export interface JudgeParts {
   readonly arm: (folded: readonly Folded[]) => void;
 }
 
+export interface JudgeOptions {
+  /** Rows that somebody else holds are left to the next time. */
+  readonly skipLocked?: boolean;
+}
+
 /** What became of heartbeats that were looked at. */
 export interface Verdict {
   /** Ids whose deadline has passed by the clock while the watermark is not yet there: look again when it has moved. */
@@ -42,19 +48,36 @@ export interface Verdict {
 export class Judge {
   constructor(private readonly parts: JudgeParts) {}
 
-  /** @param heartbeatIds of one shard */
-  async judge(
-    shard: number,
-    heartbeatIds: readonly string[],
-    options: { skipLocked?: boolean } = {},
-  ): Promise<Verdict> {
+  /**
+   * All of them in one transaction. When something about one of them is refused as data, each is judged by itself, and
+   * the one that cannot be is left out, so that it holds up nobody.
+   *
+   * @param heartbeatIds of one shard
+   */
+  async judge(shard: number, heartbeatIds: readonly string[], options: JudgeOptions = {}): Promise<Verdict> {
+    try {
+      return await this.judgeTogether(shard, heartbeatIds, options);
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      const [first, ...others] = heartbeatIds;
+      if (first !== undefined && others.length === 0) return this.setAside(first, reasonOf(error));
+    }
+    const verdicts: Verdict[] = [];
+    for (const id of heartbeatIds) verdicts.push(await this.judge(shard, [id], options));
+    return {
+      waiting: verdicts.flatMap(({ waiting }) => waiting),
+      wentDown: verdicts.reduce((sum, { wentDown }) => sum + wentDown, 0),
+    };
+  }
+
+  private async judgeTogether(shard: number, heartbeatIds: readonly string[], options: JudgeOptions): Promise<Verdict> {
     const { dataSource, runtime, history, progress, rules, clock, logger, metrics, tracing, arm } = this.parts;
     const waiting: string[] = [];
     let wentDown = 0;
     let spans: StorySpans = new Map();
     const startedAt = clock.now();
     const folded = await dataSource.transaction(async (manager) => {
-      const locked = await runtime.lock(manager, heartbeatIds, options); // 1
+      const locked = await runtime.lock(manager, heartbeatIds, startedAt, options); // 1
       const watermark = (await progress.watermarks(manager)).get(shard); // 2
       if (watermark === undefined) {
         waiting.push(...heartbeatIds);
@@ -62,7 +85,8 @@ export class Judge {
       }
       const now = clock.now();
       const context = { absences: await progress.absences(manager, shard, now), rules };
-      const results = [...locked.values()].map((heartbeat) => foldWatermark(heartbeat, watermark, context, now)); // 3
+      const ours = [...locked.values()].filter((heartbeat) => heartbeat.shard === shard);
+      const results = ours.map((heartbeat) => foldWatermark(heartbeat, watermark, context, now)); // 3
       await runtime.write(
         manager,
         results.filter((result) => result.changed),
@@ -83,5 +107,17 @@ export class Judge {
     metrics.noteFolded(folded);
     reportMisfits(folded, logger);
     return { waiting, wentDown };
+  }
+
+  private async setAside(heartbeatId: string, reason: string): Promise<Verdict> {
+    const { dataSource, runtime, clock, logger, metrics } = this.parts;
+    const isNews = await dataSource.transaction((manager) =>
+      runtime.misfits.setAside(manager, heartbeatId, reason, clock.now()),
+    );
+    if (isNews) {
+      metrics.deadLetters.inc();
+      logger.error({ heartbeatId, reason }, 'a heartbeat is not judged: its row was put aside');
+    }
+    return { waiting: [], wentDown: 0 };
   }
 }

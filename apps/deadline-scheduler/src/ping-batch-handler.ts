@@ -5,7 +5,7 @@ import type { Logger, Tracing } from '@flatline/service-kernel';
 import { type BatchEvent, readBatch } from './batch';
 import { BatchTransaction, type BatchTransactionParts } from './batch-transaction';
 import type { Folded } from './fold';
-import { reportMisfits } from './misfits';
+import { reportMisfits, reportPoison } from './misfits';
 import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardPosition } from './shard-progress-store';
 import { SharedTransactions } from './shared-transactions';
@@ -92,6 +92,7 @@ export class PingBatchHandler implements PartitionHandler {
     metrics.noteFolded(folded);
     this.reportMissing(shard, advance.missingRecords);
     reportMisfits(folded, logger);
+    reportPoison(poison, logger);
     arm(folded);
     if (to.progress.watermark !== null) watermarkMoved(shard, to.progress.watermark);
   }

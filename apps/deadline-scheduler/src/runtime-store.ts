@@ -3,11 +3,13 @@ import { shardOf } from '@flatline/domain';
 import {
   definitionFromRow,
   type HeartbeatRow,
+  instantOf,
   runtimeColumns,
   type RuntimeRow,
   stateFromRow,
 } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
+import { MisfitRows } from './misfit-rows';
 
 /** A heartbeat whose runtime row is locked by the transaction in hand. */
 export interface LockedHeartbeat {
@@ -15,12 +17,19 @@ export interface LockedHeartbeat {
   readonly state: RuntimeState;
   /** What its timer is armed for. */
   readonly wakeAt: number | null;
+  readonly shard: number;
+  /** Why it was not judged the last time; null when it was. */
+  readonly misfit: string | null;
+  /** What contradicted itself in the row: `state` was put together again, and the row is to be written. */
+  readonly restored: string | null;
 }
 
 export interface RuntimeUpdate {
   readonly heartbeatId: string;
   readonly state: RuntimeState;
   readonly wakeAt: number | null;
+  /** Why it is not judged; null when it is. */
+  readonly misfit: string | null;
 }
 
 export interface ArmedHeartbeat {
@@ -40,15 +49,22 @@ const instant = (column: string): string => `to_timestamp(u.${column} / 1000.0)`
 
 /** Reads and writes `heartbeat_runtime`, always many rows at a time and always in the order of their ids. */
 export class RuntimeStore {
-  constructor(private readonly partitions: number) {}
+  readonly misfits: MisfitRows;
+
+  constructor(private readonly partitions: number) {
+    this.misfits = new MisfitRows(partitions);
+  }
 
   /**
    * Locks the rows of heartbeats, creating those that are missing, and reads their newest definitions under the lock.
    * Deleted and unknown heartbeats are left out. With `skipLocked`, rows somebody else holds are left out too.
+   *
+   * A row that contradicts itself goes to the dead letters, and its state is put together again from the history.
    */
   async lock(
     manager: EntityManager,
     heartbeatIds: readonly string[],
+    now: number,
     { skipLocked = false } = {},
   ): Promise<Map<string, LockedHeartbeat>> {
     const rows = await this.selectForUpdate(manager, heartbeatIds, skipLocked);
@@ -61,17 +77,29 @@ export class RuntimeStore {
         rows.push(...(await this.selectForUpdate(manager, missing, false)));
       }
     }
-    const locked = new Map<string, LockedHeartbeat>();
-    for (const row of rows) {
+    await this.misfits.unarmOrphans(
+      manager,
+      rows.filter((row) => !definitions.has(row.heartbeat_id)),
+      now,
+    );
+    const known = rows.flatMap((row) => {
       const definition = definitions.get(row.heartbeat_id);
-      if (!definition) continue;
-      locked.set(row.heartbeat_id, {
-        definition,
-        state: stateFromRow(row),
-        wakeAt: row.wake_at?.getTime() ?? null,
-      });
-    }
-    return locked;
+      return definition ? [{ row, definition }] : [];
+    });
+    const restored = await this.misfits.restore(manager, known, now);
+    return new Map(
+      known.map(({ row, definition }) => [
+        row.heartbeat_id,
+        {
+          definition,
+          state: restored.get(row.heartbeat_id)?.state ?? stateFromRow(row),
+          wakeAt: instantOf(row.wake_at),
+          shard: shardOf(row.heartbeat_id, this.partitions),
+          misfit: row.misfit,
+          restored: restored.get(row.heartbeat_id)?.contradiction ?? null,
+        },
+      ]),
+    );
   }
 
   /** Writes rows back; one statement. `wake_at` changes rarely, and while it does not the update stays in place. */
@@ -85,12 +113,13 @@ export class RuntimeStore {
          last_signal_at = ${instant('last_signal_at')}, last_signal_id = u.last_signal_id, misses = u.misses,
          unknowns = u.unknowns, next_expected_at = ${instant('next_expected_at')}, wake_at = ${instant('wake_at')},
          incident_started_at = ${instant('incident_started_at')}, incident_reason = u.incident_reason,
-         incident_misses = u.incident_misses
+         incident_misses = u.incident_misses, misfit = u.misfit
        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                   $8::uuid[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::int[])
+                   $8::uuid[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::int[],
+                   $16::text[])
          AS u(heartbeat_id, definition_version, schedule_changed_at, status, baseline_at, last_ping_at, last_signal_at,
               last_signal_id, misses, unknowns, next_expected_at, wake_at, incident_started_at, incident_reason,
-              incident_misses)
+              incident_misses, misfit)
        WHERE r.heartbeat_id = u.heartbeat_id`,
       [
         column((update) => update.heartbeatId),
@@ -108,6 +137,7 @@ export class RuntimeStore {
         column(({ state }) => state.incident?.startedAt ?? null),
         column(({ state }) => state.incident?.reason ?? null),
         column(({ state }) => state.incident?.misses ?? null),
+        column((update) => update.misfit),
       ],
     );
   }
@@ -116,10 +146,11 @@ export class RuntimeStore {
   async armed(manager: EntityManager, shard: number, page: ArmedPage): Promise<ArmedHeartbeat[]> {
     const { before, after, limit } = page;
     const rows = await manager.query<{ heartbeat_id: string; wake_at: Date }[]>(
-      `SELECT heartbeat_id, wake_at FROM heartbeat_runtime
+      `SELECT heartbeat_id, CASE WHEN isfinite(wake_at) THEN wake_at ELSE to_timestamp(0) END AS wake_at
+       FROM heartbeat_runtime r
        WHERE shard = $1 AND wake_at IS NOT NULL AND ($2::timestamptz IS NULL OR wake_at < $2)
          AND ($3::timestamptz IS NULL OR (wake_at, heartbeat_id) > ($3, $4::uuid))
-       ORDER BY wake_at, heartbeat_id LIMIT $5`,
+       ORDER BY r.wake_at, heartbeat_id LIMIT $5`,
       [shard, before === undefined ? null : new Date(before), after?.wakeAt ?? null, after?.heartbeatId ?? null, limit],
     );
     return rows.map((row) => ({ heartbeatId: row.heartbeat_id, wakeAt: row.wake_at }));

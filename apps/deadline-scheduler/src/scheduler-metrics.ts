@@ -16,11 +16,13 @@ export class SchedulerMetrics {
   /**
    * @param lagByShard seconds, asked whenever the metrics are read
    * @param armedByShard wake-ups, likewise; empty while the timers do not answer
+   * @param misfitCount heartbeats that are not judged, likewise
    */
   constructor(
     metrics: Metrics,
     lagByShard: () => ReadonlyMap<number, number>,
     armedByShard: () => Promise<ReadonlyMap<number, number>>,
+    misfitCount: () => Promise<number>,
   ) {
     this.pingsApplied = metrics.counter({
       name: 'flatline_pings_applied_total',
@@ -41,7 +43,7 @@ export class SchedulerMetrics {
     });
     this.deadLetters = metrics.counter({
       name: 'flatline_dead_letters_total',
-      help: 'Records of the event log that could not be read and were put aside.',
+      help: 'Records of the event log, and rows of heartbeats, that could not be used and were put aside.',
     });
     this.recordsMissing = metrics.counter({
       name: 'flatline_log_records_missing_total',
@@ -70,11 +72,20 @@ export class SchedulerMetrics {
       name: 'flatline_timers_restored_total',
       help: 'Wake-ups armed anew from the database because the timers were lost all at once.',
     });
+    metrics.gauge({
+      name: 'flatline_heartbeats_misconfigured',
+      help: 'Heartbeats that are not judged because their schedule or their data cannot be used, over all processes. NaN: Postgres did not say.',
+      collect: async (gauge) => {
+        gauge.set(Number.NaN);
+        gauge.set(await misfitCount());
+      },
+    });
   }
 
   /** After the commit: what became of heartbeats. */
   noteFolded(folded: readonly Folded[]): void {
-    for (const { story } of folded) {
+    for (const { story, restored } of folded) {
+      if (restored !== null) this.deadLetters.inc();
       for (const { incident } of story.starts) this.incidentsOpened.inc({ reason: incident.reason });
       if (story.ends.length > 0) this.incidentsResolved.inc(story.ends.length);
     }

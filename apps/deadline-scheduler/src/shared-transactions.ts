@@ -1,6 +1,6 @@
 import { PositionMoved } from '@flatline/event-log';
+import { isPoison } from '@flatline/persistence';
 import type { Applied, BatchTransaction, ShardBatch } from './batch-transaction';
-import { isPoison } from './poison';
 
 interface Waiting {
   readonly batch: ShardBatch;

@@ -1,6 +1,6 @@
 import { shardOf } from '@flatline/domain';
 import type { LogProducer } from '@flatline/event-log';
-import { ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
+import { heartbeatDefined, HEARTBEATS_TOPIC, ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
 import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
 import { migrate } from '@flatline/persistence';
 import { createKernel, loadConfig, type Kernel } from '@flatline/service-kernel';
@@ -89,6 +89,36 @@ export class Stage {
             epoch: this.epoch,
             sequence: this.sequence,
             userAgent,
+          },
+        }),
+      },
+    ]);
+  }
+
+  /** Says that the definition in the table is another now; what the event says of it is not looked at. */
+  announce(heartbeatId: string): Promise<unknown> {
+    const [id, now] = [uuidv7(), Date.now()];
+    return this.producer.append(HEARTBEATS_TOPIC, [
+      {
+        partition: shardOf(heartbeatId, PARTITIONS),
+        key: heartbeatId,
+        value: heartbeatDefined.encode({
+          id,
+          occurredAt: now,
+          producedAt: now,
+          key: heartbeatId,
+          correlationId: id,
+          data: {
+            heartbeatId,
+            projectId: PROJECT,
+            version: 2,
+            name: 'job',
+            schedule: { kind: 'interval', intervalSecs: 1 },
+            graceSecs: 0,
+            alertAfterMisses: 1,
+            scheduleChangedAt: now,
+            pauseSpans: [],
+            tokenGeneration: 0,
           },
         }),
       },

@@ -5,3 +5,4 @@ export * from './deadline-rule';
 export * from './watermark';
 export * from './shard';
 export * from './ping-token';
+export * from './runtime-check';

@@ -23,6 +23,7 @@ export function nextExpected(schedule: Schedule, baselineAt: number, after: numb
   if (schedule.kind === 'cron')
     return nextCronMatch(schedule.expression, schedule.timezone, Math.max(baselineAt, bound));
   const intervalMs = schedule.intervalSecs * 1000;
+  if (!(intervalMs > 0)) throw new UnusableSchedule('the interval is not longer than nothing');
   const k = Math.max(1, Math.floor((bound - baselineAt) / intervalMs) + 1);
   return baselineAt + k * intervalMs;
 }

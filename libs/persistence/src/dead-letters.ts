@@ -1,4 +1,5 @@
-import { type EntityManager, QueryFailedError } from 'typeorm';
+import { UnusableSchedule } from '@flatline/domain';
+import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { sqlStateOf } from './sql-state';
 
@@ -17,6 +18,17 @@ export interface PoisonRecord<Kept extends DeadRecord = DeadRecord> {
   readonly reason: string;
 }
 
+/** A row of ours that is put aside because it cannot be used. */
+export interface DeadRow {
+  /** The table. */
+  readonly source: 'heartbeat_runtime';
+  /** The id of the heartbeat. */
+  readonly key: string;
+  /** The row as JSON. */
+  readonly row: string;
+  readonly reason: string;
+}
+
 /** Puts records aside with their bytes, their place and the reason, in the transaction that moves past them. */
 export async function bury(manager: EntityManager, poison: readonly PoisonRecord[], now: number): Promise<void> {
   if (poison.length === 0) return;
@@ -31,12 +43,43 @@ export async function bury(manager: EntityManager, poison: readonly PoisonRecord
       of(({ topic }) => topic),
       of(({ partition }) => partition),
       of(({ offset }) => offset),
-      of(({ key }) => key.replaceAll('\u0000', '')), // Postgres keeps no NUL in text
+      of(({ key }) => storable(key)),
       of(({ value }) => value),
-      poison.map(({ reason }) => reason),
+      poison.map(({ reason }) => storable(reason)),
       new Date(now),
     ],
   );
+}
+
+/** Puts rows aside, in the transaction that goes on without them. */
+export async function buryRows(manager: EntityManager, rows: readonly DeadRow[], now: number): Promise<void> {
+  if (rows.length === 0) return;
+  await manager.query(
+    `INSERT INTO dead_letter (id, source, key, payload, reason, created_at)
+     SELECT id, source, key, convert_to(row_json, 'UTF8'), reason, $6
+     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) AS dead (id, source, key, row_json, reason)`,
+    [
+      rows.map(() => uuidv7()),
+      rows.map(({ source }) => source),
+      rows.map(({ key }) => key),
+      rows.map(({ row }) => row),
+      rows.map(({ reason }) => storable(reason)),
+      new Date(now),
+    ],
+  );
+}
+
+/** Postgres keeps no NUL in text, and what is put aside must not be refused for that. */
+function storable(text: string): string {
+  return text.replaceAll('\u0000', '');
+}
+
+/** How many letters lie there, by source. */
+export async function deadLetterCounts(dataSource: DataSource): Promise<ReadonlyMap<string, number>> {
+  const rows = await dataSource.query<{ source: string; count: number }[]>(
+    'SELECT source, count(*)::int AS count FROM dead_letter GROUP BY source',
+  );
+  return new Map(rows.map(({ source, count }) => [source, count]));
 }
 
 /** SQLSTATE classes of data that cannot be stored: data exceptions and violated constraints. */
@@ -49,4 +92,25 @@ const DATA_CLASSES: readonly string[] = ['22', '23'];
 export function refusedDataState(error: unknown): string | null {
   const state = error instanceof QueryFailedError ? sqlStateOf(error) : null;
   return state !== null && DATA_CLASSES.includes(state.slice(0, 2)) ? state : null;
+}
+
+/**
+ * Whether an error is the fault of what was processed, so that trying again would fail for ever and stop everybody
+ * behind it. Only what is known to be so counts: setting pings aside for a passing trouble would lose them.
+ */
+export function isPoison(error: unknown): boolean {
+  return (
+    refusedDataState(error) !== null ||
+    error instanceof UnusableSchedule ||
+    error instanceof TypeError ||
+    error instanceof RangeError ||
+    error instanceof SyntaxError
+  );
+}
+
+/** One line about an error for the dead letters, without the values it was about. */
+export function reasonOf(error: unknown): string {
+  const state = refusedDataState(error);
+  if (state !== null) return `refused by the database (SQLSTATE ${state})`;
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

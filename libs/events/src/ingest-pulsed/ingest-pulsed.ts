@@ -13,7 +13,8 @@ export const ingestPulsed = defineEvent(
   'ingest.pulsed',
   PINGS_TOPIC,
   z.object({
-    ingestId: z.string(),
+    // It is kept with the position of the shard: one that Postgres refuses there would stop the shard.
+    ingestId: z.string().regex(/^[\x20-\x7e]{1,200}$/),
     epoch: z.number().int().positive(),
     lowWatermark: instant,
     acceptingSince: instant,

@@ -35,4 +35,9 @@ class MissedAndUnknown extends SqlMigration {
   protected readonly file = '0003-missed-and-unknown.sql';
 }
 
-export const migrations = [Foundation, TraceContext, MissedAndUnknown];
+class Misfits extends SqlMigration {
+  readonly name = 'Misfits1763900000004';
+  protected readonly file = '0004-misfits.sql';
+}
+
+export const migrations = [Foundation, TraceContext, MissedAndUnknown, Misfits];

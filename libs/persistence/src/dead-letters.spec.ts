@@ -1,6 +1,6 @@
 import { UnusableSchedule } from '@flatline/domain';
 import { QueryFailedError } from 'typeorm';
-import { isPoison, reasonOf } from './poison';
+import { isPoison, reasonOf } from './dead-letters';
 
 function sqlError(code: string, message = 'something'): QueryFailedError {
   return new QueryFailedError('INSERT', [], Object.assign(new Error(message), { code }));
