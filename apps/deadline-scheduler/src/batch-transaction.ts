@@ -1,8 +1,9 @@
 import type { Absence, RuleContext } from '@flatline/domain';
 import { PositionMoved } from '@flatline/event-log';
-import { bury, isPoison, type PoisonRecord, reasonOf } from '@flatline/persistence';
+import { bury, enqueue, isPoison, type PoisonRecord, reasonOf } from '@flatline/persistence';
 import type { Clock } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
+import { absenceEvent } from './absence-event';
 import { type Batch, type LoggedPing, signalsByHeartbeat } from './batch';
 import { foldSignals, type Folded } from './fold';
 import type { HistoryStore } from './history-store';
@@ -19,6 +20,14 @@ export interface BatchTransactionParts {
   readonly progress: ShardProgressStore;
 }
 
+/** What a batch says about the times in which jobs could not reach us. */
+export interface AbsenceNews {
+  /** Those that are new or longer than they were. */
+  readonly changed: readonly Absence[];
+  /** Those that can grow no more: they are told of now. */
+  readonly over: readonly Absence[];
+}
+
 /** A batch of one shard, and what becomes of the shard when it is applied. */
 export interface ShardBatch {
   readonly shard: number;
@@ -26,8 +35,8 @@ export interface ShardBatch {
   /** Where the position is expected to be. */
   readonly from: number;
   readonly to: ShardPosition;
-  /** Absences that its pulses made certain; the context holds them too. */
-  readonly newAbsences: readonly Absence[];
+  /** What its pulses made certain; the context knows it too. */
+  readonly absences: AbsenceNews;
   readonly context: RuleContext;
   readonly spans: StorySpans;
 }
@@ -44,7 +53,7 @@ export interface Applied {
  * 1. lock the runtime rows of the batches in the order of their ids, with their newest definitions
  * 2. fold the pings through the deadline rule
  * 3. write rows, history, incidents and events
- * 4. put aside what could not be read, and note absences
+ * 4. put aside what could not be read, note absences, and tell of those that are over
  * 5. move the positions, and the watermarks with them, from where they are expected; when one is not there, everything is
  *    rolled back
  *
@@ -99,7 +108,13 @@ export class BatchTransaction {
         results.flatMap(({ poison }) => poison),
         now,
       ); // 4
-      for (const { shard, newAbsences } of batches) await progress.addAbsences(manager, shard, newAbsences);
+      for (const { shard, absences } of batches) await progress.writeAbsences(manager, shard, absences.changed);
+      await enqueue(
+        manager,
+        batches.flatMap(({ shard, absences, context }) =>
+          absences.over.map((absence) => absenceEvent(shard, absence, context.rules, now)),
+        ),
+      );
       if (!(await progress.move(manager, batches, now))) throw new PositionMoved(); // 5
       return results;
     });

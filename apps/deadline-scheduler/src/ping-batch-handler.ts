@@ -1,4 +1,13 @@
-import { applyPulse, notePing, type Absence, type AbsenceRules, type ShardProgress } from '@flatline/domain';
+import {
+  applyPulse,
+  isBlackout,
+  notePing,
+  overSince,
+  withAbsences,
+  type Absence,
+  type AbsenceRules,
+  type ShardProgress,
+} from '@flatline/domain';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
 import type { Logger, Tracing } from '@flatline/service-kernel';
@@ -62,7 +71,7 @@ export class PingBatchHandler implements PartitionHandler {
   }
 
   async handle(shard: number, records: readonly LogRecord[]): Promise<void> {
-    const { dataSource, progress, clock, rules, logger, arm, watermarkMoved, metrics, tracing } = this.parts;
+    const { rules, logger, arm, watermarkMoved, metrics, tracing } = this.parts;
     const known = this.shards.get(shard);
     const first = records[0];
     const last = records.at(-1);
@@ -72,25 +81,27 @@ export class PingBatchHandler implements PartitionHandler {
     const batch = readBatch(records);
     const advance = advanceProgress(known.position.progress, batch.events, rules.leaseMs);
     const to: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
+    const absences = withAbsences(known.absences, advance.absences);
+    const over = overSince(absences, known.position.progress.watermark, advance.progress.watermark);
     const spans = applySpans(tracing, batch.pings, shard);
     const { folded, poison } = await this.transactions.apply({
       shard,
       batch,
       from: known.position.nextOffset,
       to,
-      newAbsences: advance.absences,
-      context: { absences: [...known.absences, ...advance.absences], rules },
+      absences: { changed: changedSince(known.absences, absences), over },
+      context: { absences, rules },
       spans,
     });
     endSpans(spans);
 
-    const absences =
-      advance.absences.length > 0 ? await progress.absences(dataSource.manager, shard, clock.now()) : known.absences;
     this.shards.set(shard, { position: to, absences });
     metrics.pingsApplied.inc(batch.pings.length);
     metrics.deadLetters.inc(poison.length);
     metrics.noteFolded(folded);
+    metrics.noteAbsences(over, rules);
     this.reportMissing(shard, advance.missingRecords);
+    this.reportBlackouts(shard, over);
     reportMisfits(folded, logger);
     reportPoison(poison, logger);
     arm(folded);
@@ -102,11 +113,26 @@ export class PingBatchHandler implements PartitionHandler {
     await this.parts.revoked(shard);
   }
 
+  private reportBlackouts(shard: number, over: readonly Absence[]): void {
+    for (const blackout of over.filter((absence) => isBlackout(absence, this.parts.rules))) {
+      const { startedAt, endedAt } = blackout;
+      const seconds = Math.round((endedAt - startedAt) / 1000);
+      const from = new Date(startedAt).toISOString();
+      this.parts.logger.warn({ shard, from, seconds }, 'jobs could not reach us: deadlines of that time are unknown');
+    }
+  }
+
   private reportMissing(shard: number, count: number): void {
     if (count === 0) return;
     this.parts.metrics.recordsMissing.inc(count);
     this.parts.logger.error({ shard, count }, 'pings that were acknowledged are not in the event log: data was lost');
   }
+}
+
+/** Absences that were added, or the last of the known ones when it became longer. */
+function changedSince(known: readonly Absence[], now: readonly Absence[]): readonly Absence[] {
+  const last = known.at(-1);
+  return now.slice(Math.max(0, known.length - 1)).filter((absence) => absence !== last);
 }
 
 /** Lets the records of a batch move the progress of a shard, in the order of the log. */

@@ -1,3 +1,4 @@
+import { type Absence, type AbsenceRules, kindOf } from '@flatline/domain';
 import type { Metrics } from '@flatline/service-kernel';
 import type { Folded } from './fold';
 
@@ -8,6 +9,8 @@ export class SchedulerMetrics {
   readonly deadLetters;
   private readonly incidentsOpened;
   private readonly incidentsResolved;
+  private readonly absences;
+  private readonly absenceSeconds;
   readonly recordsMissing;
   readonly watermarkLag;
   readonly timersArmed;
@@ -49,6 +52,16 @@ export class SchedulerMetrics {
       name: 'flatline_log_records_missing_total',
       help: 'Pings that were acknowledged and are not in the event log. Above 0: the log lost data.',
     });
+    this.absences = metrics.counter({
+      name: 'flatline_absences_total',
+      help: 'Times in which jobs could not reach us, of each shard by itself. short: moved deadlines. blackout: unknown.',
+      labels: ['kind'],
+    });
+    this.absenceSeconds = metrics.counter({
+      name: 'flatline_absence_seconds_total',
+      help: 'How long those times were. An outage of everything counts once for each of PING_PARTITIONS shards.',
+      labels: ['kind'],
+    });
     this.watermarkLag = metrics.gauge({
       name: 'flatline_watermark_lag_seconds',
       help: 'How far the watermark of a shard is behind the clock.',
@@ -80,6 +93,15 @@ export class SchedulerMetrics {
         gauge.set(await misfitCount());
       },
     });
+  }
+
+  /** After the commit: absences that are over. */
+  noteAbsences(over: readonly Absence[], rules: AbsenceRules): void {
+    for (const absence of over) {
+      const kind = kindOf(absence, rules);
+      this.absences.inc({ kind });
+      this.absenceSeconds.inc({ kind }, (absence.endedAt - absence.startedAt) / 1000);
+    }
   }
 
   /** After the commit: what became of heartbeats. */

@@ -1,4 +1,4 @@
-import type { Absence, ShardProgress } from '@flatline/domain';
+import { type Absence, type ShardProgress, withAbsences } from '@flatline/domain';
 import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
 import { nextOffset } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
@@ -16,8 +16,6 @@ export interface PositionMove {
   readonly to: ShardPosition;
 }
 
-/** Absences closer together than this are one: pulses are a quarter of a second apart, and an outage flickers. */
-const ABSENCES_MERGE_MS = 1_000;
 /** Older absences cannot touch a deadline any more: the longest interval and grace are 366 days each. */
 const ABSENCES_KEPT_MS = 3 * 366 * 86_400_000;
 
@@ -80,31 +78,28 @@ export class ShardProgressStore {
     return new Map(rows.map((row) => [row.partition, row.watermark.getTime()]));
   }
 
-  async addAbsences(manager: EntityManager, shard: number, absences: readonly Absence[]): Promise<void> {
+  /** One that goes on keeps its row and becomes longer. */
+  async writeAbsences(manager: EntityManager, shard: number, absences: readonly Absence[]): Promise<void> {
     for (const absence of absences) {
       await manager.query(
-        `INSERT INTO absence (shard, started_at, ended_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+        `INSERT INTO absence (shard, started_at, ended_at) VALUES ($1, $2, $3)
+         ON CONFLICT (shard, started_at) DO UPDATE SET ended_at = EXCLUDED.ended_at
+           WHERE absence.ended_at < EXCLUDED.ended_at`,
         [shard, new Date(absence.startedAt), new Date(absence.endedAt)],
       );
     }
   }
 
-  /** The absences of a shard that can still matter, oldest first, those of one outage merged. */
-  async absences(manager: EntityManager, shard: number, now: number): Promise<Absence[]> {
+  /** The absences of a shard that can still matter, oldest first. */
+  async absences(manager: EntityManager, shard: number, now: number): Promise<readonly Absence[]> {
     const rows = await manager.query<{ started_at: Date; ended_at: Date }[]>(
       `SELECT started_at, ended_at FROM absence WHERE shard = $1 AND ended_at > $2 ORDER BY started_at`,
       [shard, new Date(now - ABSENCES_KEPT_MS)],
     );
-    const merged: Absence[] = [];
-    for (const row of rows) {
-      const absence = { startedAt: row.started_at.getTime(), endedAt: row.ended_at.getTime() };
-      const last = merged.at(-1);
-      if (last && absence.startedAt - last.endedAt <= ABSENCES_MERGE_MS) {
-        merged[merged.length - 1] = { ...last, endedAt: Math.max(last.endedAt, absence.endedAt) };
-      } else {
-        merged.push(absence);
-      }
-    }
-    return merged;
+    // One outage may lie in several rows: written down by an operator's command, or by an earlier version.
+    return withAbsences(
+      [],
+      rows.map((row) => ({ startedAt: row.started_at.getTime(), endedAt: row.ended_at.getTime() })),
+    );
   }
 }

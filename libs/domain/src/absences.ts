@@ -47,14 +47,23 @@ export function withAbsences(known: readonly Absence[], added: readonly Absence[
   return all;
 }
 
-/** Whether an absence can grow no more: the watermark has left it behind. */
-export function isOver(absence: Absence, watermarkAt: number): boolean {
-  return absence.endedAt + ONE_OUTAGE_WITHIN_MS < watermarkAt;
+/** The absences that can grow no more since the watermark went from one instant to another; null: there was none yet. */
+export function overSince(absences: readonly Absence[], from: number | null, to: number | null): readonly Absence[] {
+  const isOver = ({ endedAt }: Absence, at: number | null): boolean =>
+    at !== null && endedAt + ONE_OUTAGE_WITHIN_MS < at;
+  const firstOver = absences.findLastIndex((absence) => isOver(absence, from)) + 1;
+  return absences.slice(firstOver).filter((absence) => isOver(absence, to));
 }
 
 /** Whether an absence is long enough that retries of clients cannot be expected to have bridged it. */
 export function isBlackout(absence: Absence, rules: AbsenceRules): boolean {
   return absence.endedAt - absence.startedAt >= rules.leaseMs;
+}
+
+export type AbsenceKind = 'short' | 'blackout';
+
+export function kindOf(absence: Absence, rules: AbsenceRules): AbsenceKind {
+  return isBlackout(absence, rules) ? 'blackout' : 'short';
 }
 
 /**

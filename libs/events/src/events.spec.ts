@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  absenceRecorded,
   eventParser,
   heartbeatDefined,
   heartbeatDeleted,
@@ -18,6 +19,7 @@ const definitions = [
   heartbeatDeleted,
   incidentOpened,
   incidentResolved,
+  absenceRecorded,
 ] as const;
 const parse = eventParser(...definitions);
 

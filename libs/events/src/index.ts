@@ -7,3 +7,4 @@ export * from './heartbeat-defined/heartbeat-defined';
 export * from './heartbeat-deleted/heartbeat-deleted';
 export * from './incident-opened/incident-opened';
 export * from './incident-resolved/incident-resolved';
+export * from './absence-recorded/absence-recorded';

@@ -20,6 +20,9 @@ export const HEARTBEATS_TOPIC = 'flatline.heartbeats.v1';
 /** Incidents that opened and incidents that resolved. */
 export const INCIDENTS_TOPIC = 'flatline.incidents.v1';
 
+/** Times in which jobs could not reach us, for whoever shows them; no service of ours reads it. */
+export const ABSENCES_TOPIC = 'flatline.absences.v1';
+
 /** The consumer group whose position in the pings topic says what has been applied. */
 export const DEADLINE_SCHEDULER_GROUP = 'deadline-scheduler';
 /** The consumer group that turns incidents into notifications. */
@@ -29,6 +32,7 @@ export const TOPICS: readonly TopicSpec[] = [
   { name: PINGS_TOPIC, retentionMs: HOUR_MS, groups: [DEADLINE_SCHEDULER_GROUP] },
   { name: HEARTBEATS_TOPIC, retentionMs: HOUR_MS, groups: [DEADLINE_SCHEDULER_GROUP] },
   { name: INCIDENTS_TOPIC, retentionMs: 24 * HOUR_MS, groups: [NOTIFIER_GROUP] },
+  { name: ABSENCES_TOPIC, retentionMs: 24 * HOUR_MS, groups: [] },
 ];
 
 /**
