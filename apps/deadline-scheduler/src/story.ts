@@ -167,6 +167,7 @@ function eventOf(
         endedAt: isDown ? null : transition.occurredAt,
         reason: incident.reason,
         misses: incident.misses,
+        ...(transition.blackout && { blackout: transition.blackout }),
       },
     },
   });

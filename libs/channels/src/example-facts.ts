@@ -1,5 +1,12 @@
 import type { IncidentFacts } from './incident-facts';
 
+/** An incident that is unverified, because Flatline was away until ten minutes before. */
+export const unverified = {
+  reason: 'unverified',
+  misses: 0,
+  blackout: { startedAt: Date.UTC(2026, 0, 5, 2, 40, 0), endedAt: Date.UTC(2026, 0, 5, 3, 2, 30) },
+} as const;
+
 /** What tests tell people about; every part can be replaced. Not exported by the library. */
 export function exampleFacts(
   parts: {

@@ -1,4 +1,4 @@
-import { exampleFacts } from './example-facts';
+import { exampleFacts, unverified } from './example-facts';
 import { cause, expectation, formatDuration, formatInstant, outageMs, summary } from './incident-wording';
 
 describe('the words of a message', () => {
@@ -36,6 +36,20 @@ describe('the words of a message', () => {
       expect(summary(facts)).toMatch(/^[a-z].*[a-z]$/);
     },
   );
+
+  it('claim no more than we know where Flatline was away itself, and say when it was', () => {
+    const facts = exampleFacts({ incident: unverified });
+    expect(cause(facts)).toBe(
+      'No ping for 2 hours 5 minutes, but Flatline was away from 02:40:00 to 03:02:30 UTC: a ping may have come and ' +
+        'not been heard. The job could not be verified; please check it.',
+    );
+    expect(summary(facts)).toBe('no ping for 2 hours 5 minutes, and we were away');
+    const yesterday = { startedAt: Date.UTC(2026, 0, 4, 23, 59, 0), endedAt: unverified.blackout.endedAt };
+    expect(cause(exampleFacts({ incident: { ...unverified, blackout: yesterday } }))).toContain(
+      'from Sun 4 Jan 2026, 23:59:00 UTC to Mon 5 Jan 2026, 03:02:30 UTC',
+    );
+    expect(summary(exampleFacts({ transition: 'recovered', incident: unverified }))).toMatch(/^was unverified for/);
+  });
 
   it('say how long a heartbeat was down', () => {
     const recovered = exampleFacts({ transition: 'recovered' });

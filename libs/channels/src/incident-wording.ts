@@ -62,6 +62,20 @@ export function outageMs({ incident, occurredAt }: IncidentFacts): number {
   return Math.max(0, (incident.endedAt ?? occurredAt) - incident.startedAt);
 }
 
+/** What the incident is called. Where we were away, we do not claim more than we know. */
+export function stateWord({ incident }: IncidentFacts): 'down' | 'unverified' {
+  return incident.reason === 'unverified' ? 'unverified' : 'down';
+}
+
+/** When Flatline itself was away, e.g. `from 03:00:00 to 03:05:00 UTC`; with the days unless all was the day it went down. */
+export function awaySpan({ incident }: IncidentFacts): string | null {
+  if (!incident.blackout) return null;
+  const { startedAt, endedAt } = incident.blackout;
+  const days = new Set([startedAt, endedAt, incident.startedAt].map((at) => new Date(at).toISOString().slice(0, 10)));
+  if (days.size === 1) return `from ${formatTime(startedAt)} to ${formatTime(endedAt)} UTC`;
+  return `from ${formatInstant(startedAt)} to ${formatInstant(endedAt)}`;
+}
+
 /** Why the heartbeat went down, as a sentence. */
 export function cause(facts: IncidentFacts): string {
   const silence = silenceMs(facts);
@@ -76,13 +90,16 @@ export function cause(facts: IncidentFacts): string {
     case 'overrun':
       return 'The job reported its start, but not its end within the time allowed.';
     case 'unverified':
-      return `${since}, but Flatline could not be reached for part of that time. Please check the job.`;
+      return (
+        `${since}, but Flatline was away ${awaySpan(facts) ?? 'for part of that time'}: a ping may have come and not ` +
+        'been heard. The job could not be verified; please check it.'
+      );
   }
 }
 
 /** What happened, in a few words for a subject line. */
 export function summary(facts: IncidentFacts): string {
-  if (facts.transition === 'recovered') return `was down for ${formatDuration(outageMs(facts))}`;
+  if (facts.transition === 'recovered') return `was ${stateWord(facts)} for ${formatDuration(outageMs(facts))}`;
   const silence = silenceMs(facts);
   switch (facts.incident.reason) {
     case 'failed':
@@ -90,7 +107,10 @@ export function summary(facts: IncidentFacts): string {
     case 'overrun':
       return 'the job did not end in time';
     case 'missed':
-    case 'unverified':
       return silence === null ? 'no ping has come' : `no ping for ${formatDuration(silence)}`;
+    case 'unverified':
+      return silence === null
+        ? 'no ping, and we were away'
+        : `no ping for ${formatDuration(silence)}, and we were away`;
   }
 }

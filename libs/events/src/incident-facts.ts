@@ -26,6 +26,8 @@ export const incidentFacts = z.object({
     endedAt: instant.nullable(),
     reason: incidentReason,
     misses: z.number().int().nonnegative(),
+    /** Why it is `unverified`: the last time before it in which no job could reach Flatline. Not there otherwise. */
+    blackout: z.object({ startedAt: instant, endedAt: instant }).optional(),
   }),
 });
 export type IncidentEventData = z.infer<typeof incidentFacts>;

@@ -12,9 +12,8 @@ const mono = "ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monos
  * it is understood.
  */
 export function emailHtml(content: EmailContent): string {
-  const { isDown, subject, name, lead, facts, command, baseUrl } = content;
+  const { isDown, word, subject, name, lead, facts, command, baseUrl } = content;
   const accent = isDown ? red : green;
-  const word = isDown ? 'Down' : 'Up again';
   return `<!doctype html>
 <html lang="en">
 <head>

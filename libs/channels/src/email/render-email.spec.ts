@@ -1,4 +1,4 @@
-import { exampleFacts } from '../example-facts';
+import { exampleFacts, unverified } from '../example-facts';
 import { renderEmail } from './render-email';
 
 const baseUrl = 'https://flatline.example.com/';
@@ -36,6 +36,27 @@ describe('the mail about a recovery', () => {
 
   it('belongs to the same thread as the mail about going down', () => {
     expect(mail.threadId).toBe(renderEmail(exampleFacts(), baseUrl).threadId);
+  });
+});
+
+describe('the mail about a heartbeat that could not be verified', () => {
+  const mail = renderEmail(exampleFacts({ incident: unverified }), baseUrl);
+
+  it('does not say that it is down', () => {
+    expect(mail.subject).toBe('Unverified: nightly backup (no ping for 2 hours 5 minutes, and we were away)');
+    expect(mail.text).toMatch(/^nightly backup could not be verified\./);
+    for (const form of [mail.text, mail.html]) expect(form).not.toMatch(/\bdown\b/i);
+  });
+
+  it.each(['text', 'html'] as const)('says when we were away (%s)', (form) => {
+    expect(mail[form]).toContain('Flatline was away from 02:40:00 to 03:02:30 UTC');
+    expect(mail[form]).toContain('Unverified since');
+  });
+
+  it('is followed by one that does not say either that it was down', () => {
+    const recovery = renderEmail(exampleFacts({ transition: 'recovered', incident: unverified }), baseUrl);
+    expect(recovery.subject).toContain('(was unverified for 14 minutes 10 seconds)');
+    for (const form of [recovery.text, recovery.html]) expect(form).not.toMatch(/\bdown\b/i);
   });
 });
 

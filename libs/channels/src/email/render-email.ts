@@ -1,6 +1,7 @@
 import { displayText } from '../display-text';
 import type { IncidentFacts } from '../incident-facts';
 import {
+  awaySpan,
   cause,
   expectation,
   formatDuration,
@@ -8,6 +9,7 @@ import {
   formatTime,
   outageMs,
   silenceMs,
+  stateWord,
   summary,
 } from '../incident-wording';
 import { emailHtml } from './email-html';
@@ -24,6 +26,10 @@ export interface EmailMessage {
 /** What both forms of the mail say, in the order in which it is read. */
 export interface EmailContent {
   readonly isDown: boolean;
+  /** `Down`, `Unverified` or `Up again`. */
+  readonly word: string;
+  /** The same with its verb, as it follows the name. */
+  readonly verdict: string;
   readonly subject: string;
   readonly name: string;
   /** One or two sentences that say it all. */
@@ -49,9 +55,12 @@ export function renderEmail(facts: IncidentFacts, publicBaseUrl: string): EmailM
 
 function contentOf(facts: IncidentFacts, baseUrl: string): EmailContent {
   const isDown = facts.transition === 'down';
-  const word = isDown ? 'Down' : 'Up again';
+  const isUnverified = stateWord(facts) === 'unverified';
+  const word = !isDown ? 'Up again' : isUnverified ? 'Unverified' : 'Down';
   return {
     isDown,
+    word,
+    verdict: !isDown ? 'is up again' : isUnverified ? 'could not be verified' : 'is down',
     subject: `${word}: ${displayText(facts.heartbeat.name, SUBJECT_NAME_MAX_LENGTH)} (${summary(facts)})`,
     name: displayText(facts.heartbeat.name),
     lead: isDown ? cause(facts) : recovery(facts),
@@ -65,13 +74,15 @@ function contentOf(facts: IncidentFacts, baseUrl: string): EmailContent {
 }
 
 function recovery(facts: IncidentFacts): string {
-  return `A ping came at ${formatTime(facts.occurredAt)} UTC, after ${formatDuration(outageMs(facts))} down.`;
+  return `A ping came at ${formatTime(facts.occurredAt)} UTC, after ${formatDuration(outageMs(facts))} ${stateWord(facts)}.`;
 }
 
 function downFacts(facts: IncidentFacts): EmailContent['facts'] {
+  const away = awaySpan(facts);
   return [
-    { label: 'Down since', value: formatInstant(facts.incident.startedAt) },
+    { label: `${capital(stateWord(facts))} since`, value: formatInstant(facts.incident.startedAt) },
     { label: 'Last ping', value: lastPing(facts) },
+    ...(away === null ? [] : [{ label: 'Flatline away', value: away }]),
     { label: 'Expected', value: expectation(facts) },
     ...(facts.incident.misses > 0 ? [{ label: 'Missed', value: missed(facts.incident.misses) }] : []),
     ...identity(facts),
@@ -80,9 +91,9 @@ function downFacts(facts: IncidentFacts): EmailContent['facts'] {
 
 function recoveryFacts(facts: IncidentFacts): EmailContent['facts'] {
   return [
-    { label: 'Down from', value: formatInstant(facts.incident.startedAt) },
+    { label: `${capital(stateWord(facts))} from`, value: formatInstant(facts.incident.startedAt) },
     { label: 'Up again at', value: formatInstant(facts.incident.endedAt ?? facts.occurredAt) },
-    { label: 'Was down for', value: formatDuration(outageMs(facts)) },
+    { label: `Was ${stateWord(facts)} for`, value: formatDuration(outageMs(facts)) },
     ...(facts.incident.misses > 0 ? [{ label: 'Missed', value: missed(facts.incident.misses) }] : []),
     { label: 'Expected', value: expectation(facts) },
     ...identity(facts),
@@ -93,6 +104,10 @@ function lastPing(facts: IncidentFacts): string {
   const silence = silenceMs(facts);
   if (facts.heartbeat.lastPingedAt === null || silence === null) return 'none so far';
   return `${formatInstant(facts.heartbeat.lastPingedAt)} (${formatDuration(silence)} earlier)`;
+}
+
+function capital(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
 function missed(misses: number): string {
@@ -106,10 +121,10 @@ function identity({ heartbeat, incident }: IncidentFacts): EmailContent['facts']
   ];
 }
 
-function emailText({ isDown, name, lead, facts, command, baseUrl }: EmailContent): string {
+function emailText({ isDown, verdict, name, lead, facts, command, baseUrl }: EmailContent): string {
   const width = Math.max(...facts.map(({ label }) => label.length)) + 2;
   return [
-    `${name} is ${isDown ? 'down' : 'up again'}.`,
+    `${name} ${verdict}.`,
     lead,
     '',
     ...facts.map(({ label, value }) => `${`${label}:`.padEnd(width)} ${value}`),

@@ -1,4 +1,4 @@
-import { exampleFacts } from '../example-facts';
+import { exampleFacts, unverified } from '../example-facts';
 import { createTerminalChannel } from './terminal-channel';
 
 async function printed(stream: { isTTY?: boolean }, facts = exampleFacts()): Promise<string> {
@@ -26,6 +26,12 @@ describe('the terminal', () => {
     expect(await printed({}, exampleFacts({ transition: 'recovered' }))).toBe(
       '2026-01-05T03:26:10.000Z  UP AGAIN  nightly backup  It was down for 14 minutes 10 seconds.' +
         ' (heartbeat 0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a)\n',
+    );
+  });
+
+  it('does not call a heartbeat down that could not be verified', async () => {
+    expect(await printed({}, exampleFacts({ incident: unverified }))).toMatch(
+      /^\S+ {2}UNVERIFIED {2}nightly backup {2}No ping/,
     );
   });
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ChannelKind } from '../channel-kind';
 import { displayText } from '../display-text';
 import type { IncidentFacts } from '../incident-facts';
-import { cause, formatDuration, outageMs } from '../incident-wording';
+import { cause, formatDuration, outageMs, stateWord } from '../incident-wording';
 import { delivered, retryable } from '../send-outcome';
 import type { SendOutcome } from '../send-outcome';
 
@@ -15,7 +15,7 @@ export interface TerminalStream {
 /** One line in three parts; the middle one is coloured where somebody looks at it. */
 export interface TerminalMessage {
   readonly before: string;
-  readonly word: 'DOWN' | 'UP AGAIN';
+  readonly word: 'DOWN' | 'UNVERIFIED' | 'UP AGAIN';
   readonly after: string;
 }
 
@@ -46,16 +46,16 @@ export function createTerminalChannel(stream: TerminalStream): ChannelKind<objec
 export function renderTerminal(facts: IncidentFacts): TerminalMessage {
   const at = new Date(facts.occurredAt).toISOString();
   const isDown = facts.transition === 'down';
-  const told = isDown ? cause(facts) : `It was down for ${formatDuration(outageMs(facts))}.`;
+  const told = isDown ? cause(facts) : `It was ${stateWord(facts)} for ${formatDuration(outageMs(facts))}.`;
   return {
     before: `${at}  `,
-    word: isDown ? 'DOWN' : 'UP AGAIN',
+    word: !isDown ? 'UP AGAIN' : stateWord(facts) === 'unverified' ? 'UNVERIFIED' : 'DOWN',
     after: `  ${displayText(facts.heartbeat.name)}  ${told} (heartbeat ${facts.heartbeat.id})\n`,
   };
 }
 
 function print(stream: TerminalStream, { before, word, after }: TerminalMessage): Promise<SendOutcome> {
-  const colour = word === 'DOWN' ? RED : GREEN;
+  const colour = word === 'UP AGAIN' ? GREEN : RED;
   const line = before + (stream.isTTY ? `${colour}${word}${PLAIN}` : word) + after;
   return new Promise((resolve) => {
     // A terminal that is paused (Ctrl-S) takes the line later; it is in the buffer and not lost while we live.

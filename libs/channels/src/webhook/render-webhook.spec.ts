@@ -1,4 +1,4 @@
-import { exampleFacts } from '../example-facts';
+import { exampleFacts, unverified } from '../example-facts';
 import { renderWebhook } from './render-webhook';
 
 describe('the body of a webhook', () => {
@@ -32,6 +32,19 @@ describe('the body of a webhook', () => {
       type: 'heartbeat.recovered',
       timestamp: '2026-01-05T03:26:10.000Z',
       data: { heartbeat: { status: 'active' }, incident: { ended_at: '2026-01-05T03:26:10.000Z' } },
+    });
+  });
+
+  it('tells when Flatline was away where a heartbeat could not be verified', () => {
+    const body = JSON.parse(renderWebhook(exampleFacts({ incident: unverified })).body) as Record<string, unknown>;
+    expect(body).toMatchObject({
+      type: 'heartbeat.down',
+      data: {
+        incident: {
+          reason: 'unverified',
+          blackout: { started_at: '2026-01-05T02:40:00.000Z', ended_at: '2026-01-05T03:02:30.000Z' },
+        },
+      },
     });
   });
 

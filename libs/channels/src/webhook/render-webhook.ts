@@ -26,6 +26,12 @@ export function renderWebhook({ transition, occurredAt, heartbeat, incident }: I
           ended_at: rfc3339(incident.endedAt),
           reason: incident.reason,
           misses: incident.misses,
+          ...(incident.blackout && {
+            blackout: {
+              started_at: rfc3339(incident.blackout.startedAt),
+              ended_at: rfc3339(incident.blackout.endedAt),
+            },
+          }),
         },
       },
     }),
