@@ -31,7 +31,7 @@ describe('a heartbeat that cannot be judged', () => {
     ['a schedule without a next match', {}, /no match in the future/],
     ['a schedule that is none', { schedule: { ...neverAgain.schedule, expression: 'daily' } as never }, /not valid/],
     ['no interval', { schedule: { kind: 'interval', intervalSecs: 0 } }, /interval/],
-    ['pauses that are no list', { pauseSpans: {} as never }, /TypeError/],
+    ['pauses that are no list', { pauseSpans: {} as never }, /^its data cannot be used \(TypeError\)$/],
   ])('is marked with the reason and left as it was: %s', (_name, overrides, reason) => {
     const definition = { ...neverAgain, ...overrides };
     const folded = pinged(definition, NOW);

@@ -9,10 +9,9 @@ import {
   type RuleResult,
   type RuntimeState,
   type Signal,
-  UnusableSchedule,
   wasPausedAt,
 } from '@flatline/domain';
-import { reasonOf } from '@flatline/persistence';
+import { misfitOf } from '@flatline/persistence';
 import type { LockedHeartbeat, RuntimeUpdate } from './runtime-store';
 import { emptyStory, type Story, tell } from './story';
 import { planWake } from './wake-plan';
@@ -93,7 +92,7 @@ function unlessMisfit(heartbeat: LockedHeartbeat, now: number, fold: () => Folde
     if (heartbeat.misfit !== null) refuseUnusable(heartbeat.definition, now);
     return fold();
   } catch (error) {
-    const misfit = error instanceof UnusableSchedule ? error.message : reasonOf(error);
+    const misfit = misfitOf(error);
     const misfitIsNews = misfit !== heartbeat.misfit;
     const looksAgain = !misfitIsNews && heartbeat.wakeAt !== null && heartbeat.wakeAt > now;
     const wakeAt = looksAgain ? heartbeat.wakeAt : now + LOOK_AGAIN_MS;

@@ -1,5 +1,5 @@
 import type { AbsenceRules } from '@flatline/domain';
-import { isPoison, reasonOf } from '@flatline/persistence';
+import { isPoison, misfitOf } from '@flatline/persistence';
 import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { foldWatermark, type Folded } from './fold';
@@ -60,7 +60,7 @@ export class Judge {
     } catch (error) {
       if (!isPoison(error)) throw error;
       const [first, ...others] = heartbeatIds;
-      if (first !== undefined && others.length === 0) return this.setAside(first, reasonOf(error));
+      if (first !== undefined && others.length === 0) return this.setAside(first, misfitOf(error));
     }
     const verdicts: Verdict[] = [];
     for (const id of heartbeatIds) verdicts.push(await this.judge(shard, [id], options));

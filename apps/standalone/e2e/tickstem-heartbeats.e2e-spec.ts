@@ -22,6 +22,7 @@ describe('heartbeats, by the Tickstem contract', () => {
       grace_secs: 300,
       alert_after_misses: 2,
       status: 'active',
+      misconfigured: null,
       consecutive_misses: 0,
       last_pinged_at: null,
       next_expected_at: null,

@@ -114,3 +114,10 @@ export function reasonOf(error: unknown): string {
   if (state !== null) return `refused by the database (SQLSTATE ${state})`;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
+
+/** Why a heartbeat is not judged, for whoever owns it: nothing of our code, and nothing of the data. */
+export function misfitOf(error: unknown): string {
+  if (error instanceof UnusableSchedule) return error.message;
+  if (refusedDataState(error) !== null) return reasonOf(error);
+  return `its data cannot be used (${error instanceof Error ? error.name : 'unknown'})`;
+}

@@ -56,6 +56,10 @@ export const heartbeatSchema = z.object({
   grace_secs: z.int(),
   alert_after_misses: z.int(),
   status: z.enum(['active', 'paused', 'failing']),
+  misconfigured: z
+    .string()
+    .nullable()
+    .describe('Why nobody would be told if its pings stopped, such as a schedule that never comes again; else null.'),
   consecutive_misses: z.int(),
   last_pinged_at: instantField.nullable(),
   next_expected_at: instantField.nullable(),

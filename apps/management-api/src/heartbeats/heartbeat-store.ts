@@ -123,6 +123,7 @@ function storedOf(row: StoredRow): StoredHeartbeat {
   return {
     definition: definitionFromRow(row),
     state: row.heartbeat_id === null ? null : stateFromRow(row as RuntimeRow),
+    misfit: row.misfit,
     createdAt: row.created_at.getTime(),
     updatedAt: row.updated_at.getTime(),
   };

@@ -7,6 +7,7 @@ import {
   type RuntimeState,
   type TokenKeyring,
 } from '@flatline/domain';
+import { misfitOf } from '@flatline/persistence';
 import { rfc3339 } from '../requests/fields';
 import type { HeartbeatView } from './heartbeat-schemas';
 
@@ -14,6 +15,8 @@ import type { HeartbeatView } from './heartbeat-schemas';
 export interface StoredHeartbeat {
   readonly definition: HeartbeatDefinition;
   readonly state: RuntimeState | null;
+  /** Why the scheduler does not judge it; null when it does. */
+  readonly misfit: string | null;
   readonly createdAt: number;
   readonly updatedAt: number;
 }
@@ -31,7 +34,7 @@ export interface ViewContext {
  */
 export function viewOf(heartbeat: StoredHeartbeat, { keyring, baseUrl }: ViewContext): HeartbeatView {
   const { definition } = heartbeat;
-  const { state } = applyDefinition(definition, heartbeat.state ?? initialState(definition));
+  const { state, misfit } = current(heartbeat);
   const token = mintPingToken({ heartbeatId: definition.heartbeatId, generation: definition.tokenGeneration }, keyring);
   return {
     id: definition.heartbeatId,
@@ -42,10 +45,26 @@ export function viewOf(heartbeat: StoredHeartbeat, { keyring, baseUrl }: ViewCon
     grace_secs: definition.graceSecs,
     alert_after_misses: definition.alertAfterMisses,
     status: contractStatus(state.status),
+    misconfigured: misfit,
     consecutive_misses: state.misses,
     last_pinged_at: rfc3339(state.lastPingAt),
     next_expected_at: rfc3339(state.nextExpectedAt),
     created_at: rfc3339(heartbeat.createdAt),
     updated_at: rfc3339(heartbeat.updatedAt),
   };
+}
+
+/** One heartbeat that cannot be computed must not take the list it is in with it. */
+function current({ definition, state: stored, misfit }: StoredHeartbeat): {
+  readonly state: RuntimeState;
+  readonly misfit: string | null;
+} {
+  const before = stored ?? initialState(definition);
+  try {
+    const { state } = applyDefinition(definition, before);
+    rfc3339(state.nextExpectedAt); // an instant that no calendar has
+    return { state, misfit };
+  } catch (error) {
+    return { state: before, misfit: misfit ?? misfitOf(error) };
+  }
 }

@@ -39,6 +39,26 @@ describe('heartbeats', () => {
     return rows.map((row) => parseEvent(Buffer.from(row.payload)));
   };
 
+  /** Guarded by `current` in heartbeat-view.ts: without it one row answers 500 for the whole list. */
+  it('shows a heartbeat whose schedule cannot be used beside the others, with the reason', async () => {
+    const [good, odd, told] = [await create(), await create(), await create()];
+    for (const { id } of [good, odd]) await happened(id, { baseline_at: new Date(), next_expected_at: new Date() });
+    await happened(told.id, { status: 'new', misfit: 'the scheduler says so' });
+    await server.dataSource.query(
+      `UPDATE heartbeat SET version = 2, interval_secs = NULL, schedule = '0 0 31 2 *', timezone = 'UTC',
+         schedule_changed_at = now() WHERE id = $1`,
+      [odd.id],
+    );
+    const { json } = await server.call('GET', '/v1/heartbeats');
+    const reasons = new Map(
+      json.heartbeats.map((each: { id: string; misconfigured: string | null }) => [each.id, each.misconfigured]),
+    );
+    expect(reasons.get(good.id)).toBeNull();
+    expect(reasons.get(odd.id)).toMatch(/no match in the future/);
+    expect(reasons.get(told.id)).toBe('the scheduler says so');
+    expect((await server.call('GET', `/v1/heartbeats/${odd.id}`)).status).toBe(200);
+  });
+
   it('creates one with the defaults of the contract', async () => {
     const answer = await server.call('POST', '/v1/heartbeats', { body: { name: 'nightly backup' } });
     expect(answer.status).toBe(201);
@@ -51,6 +71,7 @@ describe('heartbeats', () => {
       grace_secs: 300,
       alert_after_misses: 2,
       status: 'active',
+      misconfigured: null,
       consecutive_misses: 0,
       last_pinged_at: null,
       next_expected_at: null,

@@ -62,7 +62,7 @@ export class HeartbeatsService {
       await this.store.insert(manager, definition, now);
       await enqueue(manager, [definedEvent(definition, now)]);
     });
-    return this.view({ definition, state: null, createdAt: now, updatedAt: now });
+    return this.view({ definition, state: null, misfit: null, createdAt: now, updatedAt: now });
   }
 
   /** @throws Problem 404 */

@@ -1,5 +1,6 @@
 import type { HeartbeatDefinition, PauseSpan, Schedule } from '@flatline/domain';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { instantOf } from '../runtime-row';
 
 /** The definition of a heartbeat. `deletedAt` set: a tombstone that only keeps the token dead. */
 @Entity({ name: 'heartbeat' })
@@ -83,7 +84,7 @@ export function definitionFromRow(row: HeartbeatRow): HeartbeatDefinition {
     schedule: scheduleOf(row.interval_secs, row.schedule, row.timezone),
     graceSecs: row.grace_secs,
     alertAfterMisses: row.alert_after_misses,
-    scheduleChangedAt: row.schedule_changed_at.getTime(),
+    scheduleChangedAt: instantOf(row.schedule_changed_at) ?? 0,
     pauseSpans: row.pause_spans,
     tokenGeneration: row.token_generation,
   };
