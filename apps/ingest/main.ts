@@ -11,5 +11,6 @@ void runService({
   module: (kernel) =>
     IngestModule.forRoot({
       onFenced: () => endBecause(kernel, 'another process took over the identity of this ingest'),
+      onStuck: (reason) => endBecause(kernel, reason),
     }),
 });

@@ -6,10 +6,10 @@ import {
   ProducerFenced,
 } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock, LogClockReading, Logger } from '@flatline/service-kernel';
 import type { HeldPing } from './held-ping';
 import type { IngestMetrics } from './ingest-metrics';
-import type { PartitionStanding } from './partition-standing';
+import type { PartitionStanding, StoredPulse } from './partition-standing';
 
 export interface LaneParts {
   readonly clock: Clock;
@@ -24,6 +24,8 @@ export interface LaneParts {
   readonly isOverdue: (ping: HeldPing) => boolean;
   /** The lane a partition belongs to after an append that the log took, or refused for this partition alone. */
   readonly laneAfter: (stored: boolean) => AppendLane;
+  /** What an append tells of the log's clock. */
+  readonly noteLogClock: (reading: LogClockReading) => void;
   /** Another process holds our identity. */
   readonly fenced: () => void;
 }
@@ -45,6 +47,8 @@ export class AppendLane {
   /** In the order of their receipt, within each partition. */
   private waiting: HeldPing[] = [];
   private inFlight: readonly HeldPing[] = [];
+  /** When the append in flight was begun, monotonic; null when there is none. */
+  private appendingSince: number | null = null;
   private producer: LogProducer | null = null;
   private pulseIsDue = false;
   private isFailing = false;
@@ -70,6 +74,11 @@ export class AppendLane {
     const [overdue, rest] = split(this.waiting, isOverdue);
     this.waiting = rest;
     return { waiting: overdue, inFlight: this.inFlight.filter(isOverdue) };
+  }
+
+  /** For how long the append in flight has been under way, ms; 0 when there is none. */
+  get appendingForMs(): number {
+    return this.appendingSince === null ? 0 : this.parts.clock.monotonic() - this.appendingSince;
   }
 
   /** Appends until it is told to stop and nothing waits any more. */
@@ -127,8 +136,8 @@ export class AppendLane {
     if (!this.pulseIsDue) return [];
     this.pulseIsDue = false;
     const oldestAt = new Map<number, number>();
-    for (const { partition, receivedAt } of [...batch, ...this.waiting]) {
-      if (!oldestAt.has(partition)) oldestAt.set(partition, receivedAt);
+    for (const { partition, earliestAt } of [...batch, ...this.waiting]) {
+      oldestAt.set(partition, Math.min(earliestAt, oldestAt.get(partition) ?? earliestAt));
     }
     const spoken = [...this.partitions].filter(
       (partition) => !retiring || !this.parts.standings[partition]!.isUnresolved,
@@ -141,25 +150,29 @@ export class AppendLane {
     const records = [...batch.map((ping) => ping.record), ...pulses];
     if (records.length === 0) return;
     this.inFlight = batch;
-    const sentAt = clock.monotonic();
+    const sentAt = (this.appendingSince = clock.monotonic());
+    let appendedAt: number | null = null;
     let failure: unknown = null;
     try {
       this.producer ??= await this.parts.openProducer();
-      await this.producer.append(PINGS_TOPIC, records);
+      const before = clock.now();
+      ({ appendedAt } = await this.producer.append(PINGS_TOPIC, records));
+      this.parts.noteLogClock({ before, after: clock.now(), logAt: appendedAt });
       metrics.appendSeconds.observe((clock.monotonic() - sentAt) / 1000);
     } catch (error) {
       failure = error ?? new Error('the append failed without a reason');
     }
     this.inFlight = [];
+    this.appendingSince = null;
     if (failure instanceof ProducerFenced) this.parts.fenced();
-    this.settle(batch, pulses, sentAt, failure);
+    this.settle(batch, pulses, { sentAt, appendedAt }, failure);
   }
 
   /** Partition by partition: what is stored is answered, what is not waits for the next append, in its lane. */
   private settle(
     batch: readonly HeldPing[],
     pulses: readonly OutgoingRecord[],
-    sentAt: number,
+    storedPulse: StoredPulse,
     failure: unknown,
   ): void {
     const { standings, settled, isOverdue, laneAfter } = this.parts;
@@ -170,10 +183,10 @@ export class AppendLane {
       const standing = standings[partition]!;
       const stored = failure === null || (named !== undefined && !named.includes(partition));
       if (stored) {
-        standing.noteStored(pings.length, withPulse.has(partition) ? sentAt : null);
+        standing.noteStored(pings.length, withPulse.has(partition) ? storedPulse : null);
         for (const ping of pings) settled(ping, true);
       } else {
-        if (failure instanceof AppendUnresolved && pings[0]) standing.noteUnresolved(pings[0].receivedAt);
+        if (failure instanceof AppendUnresolved && pings[0]) standing.noteUnresolved(oldestOf(pings));
         const [given, kept] = split(pings, (ping) => this.closed || isOverdue(ping));
         for (const ping of given) settled(ping, false);
         this.waiting.unshift(...kept);
@@ -220,6 +233,10 @@ function split(pings: readonly HeldPing[], test: (ping: HeldPing) => boolean): [
   const [passed, others]: [HeldPing[], HeldPing[]] = [[], []];
   for (const ping of pings) (test(ping) ? passed : others).push(ping);
   return [passed, others];
+}
+
+function oldestOf(pings: readonly HeldPing[]): number {
+  return pings.reduce((oldest, { earliestAt }) => Math.min(oldest, earliestAt), Infinity);
 }
 
 /** The pings of each partition in their order; partitions that only had a pulse are there too. */

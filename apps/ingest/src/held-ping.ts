@@ -2,6 +2,7 @@ import { type OutgoingRecord } from '@flatline/event-log';
 import { pingReceived } from '@flatline/events';
 import { TRACEPARENT, type TraceSpan } from '@flatline/service-kernel';
 import { v7 as uuidv7 } from 'uuid';
+import type { Dating } from './partition-standing';
 import type { ReceivedSignal } from './received-signal';
 
 /** A ping that is durable in the log. */
@@ -13,6 +14,8 @@ export interface StoredPing {
 /** A ping that was accepted and whose fate is open. */
 export interface HeldPing extends StoredPing {
   readonly partition: number;
+  /** The earliest instant it can have come at: no pulse claims it while its fate is open. */
+  readonly earliestAt: number;
   readonly record: OutgoingRecord;
   /** Monotonic, ms. */
   readonly acceptedAt: number;
@@ -28,7 +31,7 @@ export interface PingOrigin {
   readonly epoch: number;
   readonly partition: number;
   readonly sequence: number;
-  readonly receivedAt: number;
+  readonly dating: Dating;
 }
 
 /** The record of a ping, under a new id. */
@@ -38,7 +41,8 @@ export function recordOf(
   traceparent: string | null,
 ): { id: string; record: OutgoingRecord } {
   const { heartbeatId, generation } = signal.recipient;
-  const { partition, receivedAt, ingestId, epoch, sequence } = origin;
+  const { partition, dating, ingestId, epoch, sequence } = origin;
+  const { receivedAt } = dating;
   const id = uuidv7();
   const value = pingReceived.encode({
     id,
@@ -50,7 +54,7 @@ export function recordOf(
       heartbeatId,
       generation,
       kind: signal.kind,
-      receivedAt,
+      ...dating,
       ingestId,
       epoch,
       sequence,

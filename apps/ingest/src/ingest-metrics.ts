@@ -5,9 +5,19 @@ export class IngestMetrics {
   readonly accepted;
   readonly refused;
   readonly appendSeconds;
+  readonly stalls;
+  readonly clockSteps;
 
-  /** @param acceptingPartitions asked whenever the metrics are read */
-  constructor(metrics: Metrics, acceptingPartitions: () => number) {
+  /**
+   * @param acceptingPartitions asked whenever the metrics are read
+   * @param aheadMs likewise: how far our clock is ahead of that of the event log
+   */
+  constructor(metrics: Metrics, acceptingPartitions: () => number, aheadMs: () => number) {
+    metrics.gauge({
+      name: 'flatline_ingest_clock_ahead_seconds',
+      help: 'How far the clock of the ingest is ahead of that of the event log, at least; below 0: behind.',
+      collect: (gauge) => gauge.set(aheadMs() / 1000),
+    });
     metrics.gauge({
       name: 'flatline_ingest_accepting_partitions',
       help: 'Partitions for which pings are accepted. Below PING_PARTITIONS: some pings are answered with 503.',
@@ -21,6 +31,14 @@ export class IngestMetrics {
       name: 'flatline_pings_refused_total',
       help: 'Pings with a valid token answered with 503, by reason.',
       labels: ['reason'],
+    });
+    this.stalls = metrics.counter({
+      name: 'flatline_ingest_stalls_total',
+      help: 'Times the ingest stood still for more than 250 ms. Pings that came meanwhile count as of when they can have come.',
+    });
+    this.clockSteps = metrics.counter({
+      name: 'flatline_ingest_clock_steps_total',
+      help: 'Times the wall clock was set by more than half a second. Pings are refused until the next pulse.',
     });
     this.appendSeconds = metrics.histogram({
       name: 'flatline_ping_append_seconds',

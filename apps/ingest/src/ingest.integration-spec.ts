@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { Module } from '@nestjs/common';
 import { mintPingToken, type TokenKeyring } from '@flatline/domain';
 import { eventParser, ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
@@ -34,7 +36,7 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
     });
     kernel = createKernel(config);
     infrastructure = await openInfrastructure(kernel, postgres.url);
-    const ingest = IngestModule.forRoot({ exclusiveId: 'embedded', onFenced: () => {} });
+    const ingest = IngestModule.forRoot({ exclusiveId: 'embedded', onFenced: () => {}, onStuck: () => {} });
     const imports = [KernelModule.forRoot(kernel, infrastructure.providers), ingest];
     const { port } = await startHttpApplication({ module: Root, imports }, kernel);
     base = `http://127.0.0.1:${port}`;
@@ -54,7 +56,7 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
 
   /** Everything the log holds of the pings topic. */
   async function logged() {
-    const events: ReturnType<typeof parse>[] = [];
+    const events: (ReturnType<typeof parse> & { readonly partition: number })[] = [];
     const bounds = await Promise.all([0, 1].map((partition) => infrastructure.log.bounds(PINGS_TOPIC, partition)));
     let left = bounds.reduce((sum, each) => sum + each.end - each.start, 0);
     const subscription = await infrastructure.log.consume({
@@ -63,8 +65,8 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
       maxRecords: 1_000,
       handler: {
         position: (partition) => Promise.resolve(bounds[partition]!.start),
-        handle: (_partition, records) => {
-          events.push(...records.map((record) => parse(record.value)));
+        handle: (partition, records) => {
+          events.push(...records.map((record) => ({ ...parse(record.value), partition })));
           left -= records.length;
           return Promise.resolve();
         },
@@ -125,6 +127,33 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
     expect(await (await ping(tokenOf(heartbeatId, 1))).json()).toMatchObject({ status: 'ok' });
     await announce({ version: 4, tokenGeneration: 1, deleted: true });
     await eventually(async () => expect((await ping(tokenOf(heartbeatId, 1))).status).toBe(404));
+  });
+
+  it('says of a ping that came while the process stood still since when it can have been waiting', async () => {
+    // Guarded by `IngestClock.arrivedAfter`: what is read in the first turns after a stall came during it.
+    const heartbeatId = uuidv7();
+    const { hostname, port } = new URL(base);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    await ping(tokenOf(heartbeatId)); // the server has accepted the connection by now, and waits for a request
+    const sentAt = Date.now();
+    socket.write(`GET /v1/heartbeats/${tokenOf(heartbeatId)}/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    while (Date.now() < sentAt + 900); // the request is with the kernel; nobody reads it
+    const answer = String(await once(socket, 'data'));
+    expect(answer).toContain('HTTP/1.1 200');
+    const events = await logged();
+    const read = events.flatMap((event) =>
+      event.type === 'ping.received' && event.data.heartbeatId === heartbeatId ? [event.data] : [],
+    );
+    expect(read[0]).not.toHaveProperty('arrivedAfter');
+    expect(read[1]!.receivedAt).toBeGreaterThanOrEqual(sentAt + 900);
+    expect(read[1]!.arrivedAfter).toBeLessThanOrEqual(sentAt);
+    expect(read[1]!.arrivedAfter).toBeGreaterThan(sentAt - 500);
+    // No pulse in front of it claims more than that.
+    const place = events.findIndex((event) => event.data === read[1]);
+    const ahead = events.slice(0, place).filter(({ partition }) => partition === events[place]!.partition);
+    const claims = ahead.flatMap((event) => (event.type === 'ingest.pulsed' ? [event.data.lowWatermark] : []));
+    expect(Math.max(...claims)).toBeLessThanOrEqual(read[1]!.arrivedAfter!);
   });
 
   it('answers 503 with Retry-After within 5 s while the log is frozen, and loses nothing it acknowledged', async () => {

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog } from '@flatline/event-log';
 import { DefinitionNotices } from '@flatline/persistence';
-import { type Kernel, KERNEL } from '@flatline/service-kernel';
+import { ClockSkew, type Kernel, KERNEL } from '@flatline/service-kernel';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { IngestDirectory } from './ingest-directory';
@@ -17,6 +17,8 @@ export interface IngestOptions {
   readonly exclusiveId?: string;
   /** Another process has taken the exclusive identity over; this one must end. */
   readonly onFenced: () => void;
+  /** The ingest cannot go on by itself; this process must end, and be started anew. */
+  readonly onStuck: (reason: string) => void;
 }
 
 /**
@@ -42,6 +44,8 @@ export class IngestModule {
         provide: PingAppender,
         inject: [KERNEL, EVENT_LOG],
         useFactory: async ({ config, clock, logger, metrics, tracing }: Kernel, log: EventLog) => {
+          const skew = new ClockSkew(config.MAX_CLOCK_SKEW_MS);
+          const accepting = (): number => appender.acceptingPartitions;
           const appender: PingAppender = new PingAppender({
             producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
             openSideProducer: () => log.producer(),
@@ -49,10 +53,12 @@ export class IngestModule {
             partitions: config.PING_PARTITIONS,
             leaseMs: config.INGEST_LEASE_SECONDS * 1000,
             clock,
+            skew,
             logger,
-            metrics: new IngestMetrics(metrics, () => appender.acceptingPartitions),
+            metrics: new IngestMetrics(metrics, accepting, () => skew.aheadMs),
             tracing,
             onFenced: options.onFenced,
+            onStuck: options.onStuck,
           });
           return appender;
         },

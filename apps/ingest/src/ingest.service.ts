@@ -26,11 +26,7 @@ export class IngestService implements OnModuleInit {
     // Not before jobs can reach us: the first pulse says since when they could.
     fastify.server.once('listening', () => this.appender.start());
 
-    health.register('ingest', () =>
-      this.appender.acceptingPartitions > 0
-        ? null
-        : 'pings are not accepted: the event log has acknowledged no pulse lately',
-    );
+    health.register('ingest', () => this.appender.missing());
     // With the HTTP server's own step: requests that are open wait for their append, not the other way round.
     shutdown.on('in-flight', 'ingest', () => this.appender.stop());
   }

@@ -1,23 +1,54 @@
-import type { Clock } from '@flatline/service-kernel';
+import type { IngestClock } from './ingest-clock';
 
 /** What a pulse says about one partition. */
 export interface Claim {
   readonly acceptingSince: number;
   readonly lowWatermark: number;
   readonly acknowledged: number;
+  /** This ingest takes nothing, and nobody is to wait for it. */
+  readonly retiring: boolean;
+}
+
+/** When a ping was read, and when it can have come. */
+export interface Dating {
+  readonly receivedAt: number;
+  /** Present when it may have been lying unread: it came after this instant. */
+  readonly arrivedAfter?: number;
+}
+
+/** A pulse that is durable. */
+export interface StoredPulse {
+  /** When it was handed to the log, monotonic. */
+  readonly sentAt: number;
+  /** When the log took it, by the log's clock; null when the log did not say. */
+  readonly appendedAt: number | null;
+}
+
+export interface StandingParts {
+  readonly clock: IngestClock;
+  /** Monotonic, ms. */
+  readonly monotonic: () => number;
+  readonly leaseMs: number;
+  /** Our clock is certainly further from that of the log than it may be. */
+  readonly clockIsWrong: () => boolean;
 }
 
 /**
- * When this ingest may accept pings for a partition, and what its pulses there may claim. Three rules live here and
- * nowhere else:
+ * When this ingest may accept pings for a partition, how it dates them, and what its pulses there may claim. These rules
+ * live here and nowhere else:
  *
  * - *Fencing*: an ingest whose last acknowledged pulse was sent more than half a lease ago accepts and appends nothing
  *   until a pulse gets through; the others may have dropped it and be judging without it. An append ends within 4 s,
- *   so whatever it began before is decided while its lease still runs.
+ *   so whatever it began before is decided while its lease still runs. A wall clock that was set fences it, too, until a
+ *   pulse by the new clock is acknowledged; one that is wrong, for as long as it is: then its pulses retire it and claim
+ *   nothing new.
  * - *Accepting spell*: it begins anew whenever a valid ping was turned away or could have been, so that the time in
  *   which jobs could not reach us is known as an absence.
- * - *Low watermark*: no pulse claims a ping whose fate is open. One of unknown fate is settled by the next append to the
- *   partition that succeeds.
+ * - *Low watermark*: no pulse claims a ping whose fate is open, or one that may still lie unread. One of unknown fate is
+ *   settled by the next append to the partition that succeeds.
+ * - *Dates*: no ping is dated before what a pulse has claimed, or before an earlier ping. When the clock was set back,
+ *   dates stand for as long as the log's clock is ahead of ours; when the log's clock was set back as well, its readers
+ *   take back what was claimed (`cutTo` in libs/domain/src/watermark.ts), and dates follow.
  */
 export class PartitionStanding {
   private acceptingSince: number;
@@ -25,18 +56,23 @@ export class PartitionStanding {
   private unresolvedSince: number | null = null;
   private sequence = 0;
   private acknowledged = 0;
+  /** The latest instant that was given to a ping or a pulse. */
+  private datedAt = 0;
+  private claimedAt = 0;
+  /** When the clock was set, monotonic; null once a pulse sent since is acknowledged. */
+  private steppedAt: number | null = null;
+  /** The latest claim retired this ingest: its acknowledgement lets nobody in. */
+  private isRetired = false;
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly leaseMs: number,
-  ) {
-    this.acceptingSince = clock.now();
+  constructor(private readonly parts: StandingParts) {
+    this.acceptingSince = parts.clock.now();
   }
 
   /** Whether pings may be accepted and appended now. False until the first pulse is acknowledged. */
   get mayAccept(): boolean {
+    const { monotonic, leaseMs, clockIsWrong } = this.parts;
     const sentAt = this.acknowledgedSentAt;
-    return sentAt !== null && this.clock.monotonic() - sentAt <= this.leaseMs / 2;
+    return sentAt !== null && monotonic() - sentAt <= leaseMs / 2 && !clockIsWrong();
   }
 
   /** Whether the log may still hold, or take, something it has not acknowledged. */
@@ -50,26 +86,66 @@ export class PartitionStanding {
     return this.sequence;
   }
 
+  /** Dates a ping that is read now. */
+  date(): Dating {
+    const receivedAt = this.instant();
+    const unreadSince = this.parts.clock.arrivedAfter();
+    const arrivedAfter = Math.max(unreadSince ?? receivedAt, this.claimedAt);
+    return arrivedAfter < receivedAt ? { receivedAt, arrivedAfter } : { receivedAt };
+  }
+
+  /** Now, never earlier than anything this partition was told. */
+  instant(): number {
+    this.datedAt = Math.max(this.parts.clock.now(), this.datedAt);
+    return this.datedAt;
+  }
+
   /** A valid ping was, or might have been, turned away. */
   noteTurnedAway(): void {
-    this.acceptingSince = this.clock.now();
+    // After what was claimed, even if the clock was set back: the time between is to be seen.
+    this.acceptingSince = Math.max(this.parts.clock.now(), this.claimedAt + 1);
   }
 
-  /** @param oldestOpenAt the receive time of the oldest ping that is not settled; now when there is none */
-  claim(oldestOpenAt: number): Claim {
-    if (this.acknowledgedSentAt !== null && !this.mayAccept) this.noteTurnedAway();
-    const { acceptingSince, acknowledged } = this;
-    return { acceptingSince, acknowledged, lowWatermark: Math.min(oldestOpenAt, this.unresolvedSince ?? oldestOpenAt) };
+  /** The wall clock was set. */
+  noteStep(): void {
+    this.steppedAt = this.parts.monotonic();
+    this.acknowledgedSentAt = null;
+    this.noteTurnedAway();
   }
 
-  /** @param pulseSentAt monotonic time at which a pulse was handed to the log with it, null when there was none */
-  noteStored(pings: number, pulseSentAt: number | null): void {
+  /**
+   * @param oldestOpenAt the earliest instant that a ping which is not settled can have come at; null when there is none
+   * @param retiring nothing follows
+   */
+  claim(oldestOpenAt: number | null, retiring: boolean): Claim {
+    const now = this.instant();
+    const isWrong = this.parts.clockIsWrong();
+    if (isWrong) this.acknowledgedSentAt = null;
+    if (!this.mayAccept) this.noteTurnedAway();
+    this.isRetired = retiring || (isWrong && !this.isUnresolved);
+    const known = this.parts.clock.arrivedAfter() ?? now;
+    const upTo = isWrong ? this.claimedAt || now : known;
+    const lowWatermark = Math.min(upTo, oldestOpenAt ?? upTo, this.unresolvedSince ?? upTo);
+    this.claimedAt = Math.max(this.claimedAt, lowWatermark);
+    const { acceptingSince, acknowledged, isRetired } = this;
+    return { acceptingSince, lowWatermark, acknowledged, retiring: isRetired };
+  }
+
+  noteStored(pings: number, pulse: StoredPulse | null): void {
     this.acknowledged += pings;
     this.unresolvedSince = null;
-    this.acknowledgedSentAt = pulseSentAt ?? this.acknowledgedSentAt;
+    if (pulse === null || this.isRetired) return;
+    if (this.steppedAt !== null) {
+      if (pulse.sentAt < this.steppedAt) return; // by the clock as it was
+      this.steppedAt = null;
+      this.datedAt = Math.min(this.datedAt, pulse.appendedAt ?? this.datedAt);
+      this.claimedAt = Math.min(this.claimedAt, this.datedAt);
+      this.noteTurnedAway();
+    }
+    this.acknowledgedSentAt = pulse.sentAt;
   }
 
-  /** An append may have been stored or not. @param oldestAt the receive time of its oldest ping */
+  /** An append may have been stored or not. @param oldestAt the earliest instant that one of its pings can have come at */
   noteUnresolved(oldestAt: number): void {
     this.unresolvedSince = Math.min(oldestAt, this.unresolvedSince ?? oldestAt);
   }

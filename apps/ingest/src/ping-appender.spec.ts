@@ -1,74 +1,12 @@
-import { AppendRejected, AppendUnresolved, type LogProducer, type OutgoingRecord } from '@flatline/event-log';
+import { AppendRejected, AppendUnresolved } from '@flatline/event-log';
 import { eventParser, ingestPulsed, pingReceived } from '@flatline/events';
-import { Metrics, NO_TRACING, type Logger } from '@flatline/service-kernel';
 import { shardOf } from '@flatline/domain';
 import { eventually, FakeClock } from '@flatline/test-kit';
-import { IngestMetrics } from './ingest-metrics';
 import type { StoredPing } from './held-ping';
-import { PingAppender } from './ping-appender';
-import type { ReceivedSignal } from './received-signal';
+import type { PingAppender } from './ping-appender';
+import { HEARTBEAT, openTestAppender, ScriptedProducer, signal } from './test-appender';
 
-const HEARTBEAT = '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a';
 const parse = eventParser(pingReceived, ingestPulsed);
-
-/** A log whose appends the test lets succeed or fail one by one. */
-class ScriptedProducer implements LogProducer {
-  readonly epoch = 3;
-  readonly appended: OutgoingRecord[][] = [];
-  private readonly calls: { records: readonly OutgoingRecord[]; settle: (error?: Error) => void }[] = [];
-  automatic = true;
-
-  append(_topic: string, records: readonly OutgoingRecord[]) {
-    return new Promise<{ appendedAt: number }>((resolve, reject) => {
-      const settle = (error?: Error): void => {
-        const failed =
-          error instanceof AppendRejected || error instanceof AppendUnresolved ? error.partitions : undefined;
-        if (!error || failed) this.appended.push(records.filter(({ partition }) => !failed?.includes(partition)));
-        if (error) reject(error);
-        else resolve({ appendedAt: 0 });
-      };
-      if (this.automatic) settle();
-      else this.calls.push({ records, settle });
-    });
-  }
-
-  /** The append that is waiting, once there is one. */
-  async next() {
-    return eventually(
-      () => {
-        const call = this.calls.shift();
-        if (!call) throw new Error('nothing was appended');
-        return call;
-      },
-      { withinMs: 2_000, everyMs: 5 },
-    );
-  }
-
-  /** Lets whatever is waiting succeed. */
-  release(): void {
-    for (const call of this.calls.splice(0)) call.settle();
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  events() {
-    return this.appended.flat().map((record) => parse(record.value));
-  }
-
-  pulses() {
-    return this.events().flatMap((event) => (event.type === 'ingest.pulsed' ? [event.data] : []));
-  }
-}
-
-const signal: ReceivedSignal = {
-  recipient: { heartbeatId: HEARTBEAT, generation: 0, partition: 0 },
-  kind: 'success',
-  method: 'POST',
-  userAgent: 'curl/8',
-  body: undefined,
-};
 
 describe('the ping appender', () => {
   let producer: ScriptedProducer;
@@ -76,22 +14,11 @@ describe('the ping appender', () => {
   let clock: FakeClock;
   let appender: PingAppender;
 
-  beforeEach(async () => {
-    producer = new ScriptedProducer();
-    side = new ScriptedProducer();
+  beforeEach(() => {
     clock = new FakeClock();
-    appender = new PingAppender({
-      producer,
-      openSideProducer: () => Promise.resolve(side),
-      ingestId: 'embedded',
-      partitions: 2,
-      leaseMs: 10_000,
-      clock,
-      logger: { warn: () => {}, info: () => {} } as unknown as Logger,
-      metrics: new IngestMetrics(new Metrics(), () => 0),
-      tracing: NO_TRACING,
-      onFenced: () => {},
-    });
+    producer = new ScriptedProducer(clock);
+    side = new ScriptedProducer(clock);
+    appender = openTestAppender(clock, producer, { openSideProducer: () => Promise.resolve(side) });
   });
   afterEach(async () => {
     producer.automatic = side.automatic = true;

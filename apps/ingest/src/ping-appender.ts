@@ -1,9 +1,10 @@
 import type { LogProducer, OutgoingRecord } from '@flatline/event-log';
 import { ingestPulsed, PINGS_TOPIC } from '@flatline/events';
-import type { Clock, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
+import type { Clock, ClockSkew, LogClockReading, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
 import { v7 as uuidv7 } from 'uuid';
 import { AppendLane } from './append-lane';
 import { type HeldPing, recordOf, type StoredPing } from './held-ping';
+import { IngestClock } from './ingest-clock';
 import type { IngestMetrics } from './ingest-metrics';
 import { PartitionStanding } from './partition-standing';
 import type { ReceivedSignal } from './received-signal';
@@ -16,16 +17,24 @@ export interface PingAppenderOptions {
   readonly partitions: number;
   readonly leaseMs: number;
   readonly clock: Clock;
+  /** What the appends tell of the log's clock. */
+  readonly skew: ClockSkew;
   readonly logger: Logger;
   readonly metrics: IngestMetrics;
   readonly tracing: Tracing;
   /** Another process holds our identity: this one must end. */
   readonly onFenced: () => void;
+  /** An append does not end: this process accepts nothing any more, and must end. */
+  readonly onStuck: (reason: string) => void;
 }
+
+type TurnedAway = 'overload' | 'log_unavailable' | 'clock_wrong';
 
 /** A ping is answered within this time, stored or not. Until then a failed append is tried again. */
 const ANSWER_WITHIN_MS = 4_500;
 const OVERDUE_CHECK_MS = 250;
+/** An append ends within 4 s, by its contract. One that goes on for longer than this never will. */
+const STUCK_AFTER_MS = 8_000;
 /** Half of it is what silence waits for its judgement on average: the watermark moves with the pulses. */
 const PULSE_EVERY_MS = 250;
 /** More pings than this are not kept waiting but refused: memory stays bounded whatever comes. */
@@ -43,16 +52,28 @@ export class PingAppender {
   private readonly standings: readonly PartitionStanding[];
   private readonly main: AppendLane;
   private readonly side: AppendLane;
+  private readonly clock: IngestClock;
   private held = 0;
   private heldBytes = 0;
-  private latestInstant = 0;
+  /** When this process last went on after it had stood still, monotonic. */
+  private stalledUntil = 0;
   private timers: NodeJS.Timeout[] = [];
   private running: Promise<unknown> | null = null;
   private stopping = false;
 
   constructor(private readonly options: PingAppenderOptions) {
-    const { partitions, clock, leaseMs, producer, openSideProducer } = options;
-    this.standings = Array.from({ length: partitions }, () => new PartitionStanding(clock, leaseMs));
+    const { partitions, leaseMs, producer, openSideProducer, skew } = options;
+    this.clock = new IngestClock(options.clock, {
+      stepped: (byMs) => this.noteStep(byMs),
+      stalled: (lateMs) => this.noteStall(lateMs),
+    });
+    const standing = {
+      clock: this.clock,
+      monotonic: () => options.clock.monotonic(),
+      leaseMs,
+      clockIsWrong: () => skew.isTooFar,
+    };
+    this.standings = Array.from({ length: partitions }, () => new PartitionStanding(standing));
     this.main = this.lane(() => Promise.resolve(producer));
     this.side = this.lane(openSideProducer);
     for (let partition = 0; partition < partitions; partition += 1) this.main.partitions.add(partition);
@@ -60,6 +81,7 @@ export class PingAppender {
 
   /** Begins to pulse. Pings are accepted once the first pulse is acknowledged. Call when the socket is listening. */
   start(): void {
+    this.clock.start();
     for (const standing of this.standings) standing.noteTurnedAway();
     this.timers = [
       setInterval(() => this.lanes().forEach((lane) => lane.pulseSoon()), PULSE_EVERY_MS),
@@ -74,26 +96,35 @@ export class PingAppender {
     return this.stopping ? 0 : this.standings.filter((standing) => standing.mayAccept).length;
   }
 
+  /** For readiness: why pings are accepted for no partition at all, or null. */
+  missing(): string | null {
+    if (this.acceptingPartitions > 0) return null;
+    const why = this.options.skew.sentence() ?? 'the event log has acknowledged no pulse lately';
+    return `pings are not accepted: ${why}`;
+  }
+
   /** Resolves with the ping once it is durable, or with null when it is not and the job should try again. */
   accept(signal: ReceivedSignal): Promise<StoredPing | null> {
     const { clock, ingestId, producer } = this.options;
     const { partition } = signal.recipient;
     const standing = this.standings[partition]!;
     const size = signal.body?.length ?? 0;
-    if (this.stopping || !standing.mayAccept) return Promise.resolve(this.turnAway(partition, 'log_unavailable'));
+    const dating = standing.date(); // first: it may find out that the clock was set
+    if (this.stopping || !standing.mayAccept) return Promise.resolve(this.turnAway(partition, this.whyNot()));
     if (this.held >= MAX_HELD || this.heldBytes + size > MAX_HELD_BYTES) {
       return Promise.resolve(this.turnAway(partition, 'overload'));
     }
     return new Promise((answer) => {
-      const receivedAt = this.instant();
       const sequence = standing.nextSequence();
       const span = this.appendSpan(signal, partition);
-      const origin = { ingestId, epoch: producer.epoch, partition, sequence, receivedAt };
+      const origin = { ingestId, epoch: producer.epoch, partition, sequence, dating };
       const made = recordOf(signal, origin, span?.traceparent ?? null);
       this.held += 1;
       this.heldBytes += made.record.value.length;
       const lane = this.side.partitions.has(partition) ? this.side : this.main;
-      lane.push({ ...made, receivedAt, partition, acceptedAt: clock.monotonic(), span, answer });
+      const { receivedAt } = dating;
+      const earliestAt = dating.arrivedAfter ?? receivedAt;
+      lane.push({ ...made, receivedAt, earliestAt, partition, acceptedAt: clock.monotonic(), span, answer });
     });
   }
 
@@ -108,6 +139,7 @@ export class PingAppender {
 
   private close(): void {
     this.timers.forEach((timer) => clearInterval(timer));
+    this.clock.stop();
     for (const ping of this.lanes().flatMap((lane) => lane.close())) this.settle(ping, false);
   }
 
@@ -127,6 +159,7 @@ export class PingAppender {
       settled: (ping, stored) => this.settle(ping, stored),
       isOverdue: ({ acceptedAt }) => clock.monotonic() - acceptedAt > ANSWER_WITHIN_MS,
       laneAfter: (stored) => (stored ? this.main : this.side),
+      noteLogClock: (reading) => this.noteLogClock(reading),
       fenced: () => {
         this.stopping = true;
         this.close();
@@ -137,23 +170,18 @@ export class PingAppender {
 
   private pulse(partition: number, oldestOpenAt: number | null, retiring: boolean): OutgoingRecord {
     const { ingestId, producer } = this.options;
-    const now = this.instant();
-    const claim = this.standings[partition]!.claim(oldestOpenAt ?? now);
+    const standing = this.standings[partition]!;
+    const claim = standing.claim(oldestOpenAt, retiring);
+    const now = standing.instant();
     const value = ingestPulsed.encode({
       id: uuidv7(),
       occurredAt: now,
       producedAt: now,
       key: ingestId,
       correlationId: ingestId,
-      data: { ingestId, epoch: producer.epoch, ...claim, retiring },
+      data: { ingestId, epoch: producer.epoch, ...claim },
     });
     return { partition, key: ingestId, value };
-  }
-
-  /** The wall clock may step back; no ping may be dated before what a pulse has claimed, or before an earlier ping. */
-  private instant(): number {
-    this.latestInstant = Math.max(this.options.clock.now(), this.latestInstant);
-    return this.latestInstant;
   }
 
   /** From here to the acknowledgement of the log; what follows from the ping belongs under it. */
@@ -174,14 +202,43 @@ export class PingAppender {
   private answer(ping: HeldPing, stored: boolean): void {
     if (!ping.answer) return;
     if (stored) this.options.metrics.accepted.inc();
-    ping.answer(stored ? ping : this.turnAway(ping.partition, 'log_unavailable'));
+    ping.answer(stored ? ping : this.turnAway(ping.partition, this.whyNot()));
     ping.answer = null;
   }
 
-  private turnAway(partition: number, reason: 'overload' | 'log_unavailable'): null {
+  private whyNot(): TurnedAway {
+    return this.options.skew.isTooFar ? 'clock_wrong' : 'log_unavailable';
+  }
+
+  private turnAway(partition: number, reason: TurnedAway): null {
     this.standings[partition]!.noteTurnedAway();
     this.options.metrics.refused.inc({ reason });
     return null;
+  }
+
+  /** Time does not go on as it did: nothing is accepted before a pulse has told so. */
+  private noteStep(byMs: number): void {
+    for (const standing of this.standings) standing.noteStep();
+    this.options.metrics.clockSteps.inc();
+    this.options.logger.warn(
+      { byMs: Math.round(byMs) },
+      'the wall clock was set; pings are accepted after the next pulse',
+    );
+    this.lanes().forEach((lane) => lane.pulseSoon());
+  }
+
+  private noteLogClock(reading: LogClockReading): void {
+    const { skew, logger } = this.options;
+    const wasTooFar = skew.isTooFar;
+    skew.note(reading);
+    if (skew.isTooFar && !wasTooFar) logger.error({ aheadMs: skew.aheadMs }, `pings are refused: ${skew.sentence()}`);
+    if (wasTooFar && !skew.isTooFar) logger.info({}, 'the clock is near enough to that of the event log again');
+  }
+
+  private noteStall(lateMs: number): void {
+    this.stalledUntil = this.options.clock.monotonic();
+    this.options.metrics.stalls.inc();
+    this.options.logger.warn({ lateMs: Math.round(lateMs) }, 'the process stood still');
   }
 
   private answerTheOverdue(): void {
@@ -189,5 +246,17 @@ export class PingAppender {
       for (const ping of waiting) this.settle(ping, false);
       for (const ping of inFlight) this.answer(ping, false);
     }
+    this.endIfStuck();
+  }
+
+  /** One lane that stands for ever would hold its pings, and let the watermark wait, for ever. A new process begins anew. */
+  private endIfStuck(): void {
+    const awakeForMs = this.options.clock.monotonic() - this.stalledUntil;
+    const longestMs = Math.max(...this.lanes().map((lane) => lane.appendingForMs));
+    if (Math.min(awakeForMs, longestMs) <= STUCK_AFTER_MS || this.stopping) return;
+    this.stopping = true;
+    this.running = null; // it does not end: stop() must not wait for it
+    this.close();
+    this.options.onStuck(`an append to the event log has not ended for ${Math.round(longestMs / 1000)} s`);
   }
 }

@@ -40,6 +40,7 @@ export async function startServices(kernel: Kernel, databaseUrl: string): Promis
       IngestModule.forRoot({
         exclusiveId: EXCLUSIVE_INGEST_ID,
         onFenced: () => endBecause(kernel, 'another Flatline uses the same database; this one stops'),
+        onStuck: (reason) => endBecause(kernel, reason),
       }),
       ManagementApiModule,
       DeadlineSchedulerModule.forRoot(),

@@ -116,7 +116,7 @@ describe('several ingests and several schedulers on one installation', () => {
   }
   const startScheduler = (): Promise<Member> => start(DeadlineSchedulerModule.forRoot());
   async function startIngest(wrap?: (log: EventLog) => EventLog): Promise<Member> {
-    const ingest = await start(IngestModule.forRoot({ onFenced: () => {} }), wrap);
+    const ingest = await start(IngestModule.forRoot({ onFenced: () => {}, onStuck: () => {} }), wrap);
     await eventually(async () => expect(await ingest.isReady()).toBe(true));
     return ingest;
   }

@@ -1,4 +1,5 @@
 export * from './clock';
+export * from './clock-skew';
 export * from './config/environment';
 export * from './config/load-config';
 export * from './config/ping-token-keys';

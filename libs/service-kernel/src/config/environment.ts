@@ -135,6 +135,11 @@ export const ENVIRONMENT = z.object({
   INGEST_LEASE_SECONDS: defaulted(wholeNumber(10, 300), '10', {
     description: 'Seconds of silence after which an ingest process counts as gone. The same for all processes.',
   }),
+  MAX_CLOCK_SKEW_MS: defaulted(wholeNumber(100, 60_000), '1000', {
+    description:
+      'Milliseconds the clock of a process may be away from that of the event log. An ingest further off refuses pings ' +
+      'with 503, and a deadline scheduler is not ready.',
+  }),
   PING_RETENTION_DAYS: defaulted(wholeNumber(1, 3_650), '90', {
     description: 'Days the history of pings is kept.',
   }),
