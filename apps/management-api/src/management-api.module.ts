@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ApiKeys } from './auth/api-keys.service';
+import { BlackoutsController } from './blackouts/blackouts.controller';
+import { BlackoutsService } from './blackouts/blackouts.service';
 import { ChannelsController } from './channels/channels.controller';
 import { ChannelsService } from './channels/channels.service';
 import { AcknowledgedPings } from './heartbeats/acknowledged-pings';
@@ -20,13 +22,21 @@ import { ProjectsService } from './projects/projects.service';
  * are published by whoever runs the relay.
  */
 @Module({
-  controllers: [HeartbeatsController, HistoryController, ChannelsController, ProjectsController, OpenApiController],
+  controllers: [
+    HeartbeatsController,
+    HistoryController,
+    BlackoutsController,
+    ChannelsController,
+    ProjectsController,
+    OpenApiController,
+  ],
   providers: [
     ApiKeys,
     AcknowledgedPings,
     HeartbeatStore,
     HeartbeatsService,
     HistoryService,
+    BlackoutsService,
     ChannelsService,
     ProjectsService,
     OpenApiDocument,

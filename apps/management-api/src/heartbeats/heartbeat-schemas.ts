@@ -61,6 +61,7 @@ export const heartbeatSchema = z.object({
     .nullable()
     .describe('Why nobody would be told if its pings stopped, such as a schedule that never comes again; else null.'),
   consecutive_misses: z.int(),
+  consecutive_unknowns: z.int().describe('Deadlines in a row that nothing can be said of, because Flatline was away.'),
   last_pinged_at: instantField.nullable(),
   next_expected_at: instantField.nullable(),
   created_at: instantField,

@@ -47,6 +47,7 @@ export function viewOf(heartbeat: StoredHeartbeat, { keyring, baseUrl }: ViewCon
     status: contractStatus(state.status),
     misconfigured: misfit,
     consecutive_misses: state.misses,
+    consecutive_unknowns: state.unknowns,
     last_pinged_at: rfc3339(state.lastPingAt),
     next_expected_at: rfc3339(state.nextExpectedAt),
     created_at: rfc3339(heartbeat.createdAt),

@@ -73,6 +73,7 @@ describe('heartbeats', () => {
       status: 'active',
       misconfigured: null,
       consecutive_misses: 0,
+      consecutive_unknowns: 0,
       last_pinged_at: null,
       next_expected_at: null,
       created_at: expect.stringMatching(INSTANT),

@@ -7,10 +7,10 @@ import { AcknowledgedPings } from '../heartbeats/acknowledged-pings';
 import { HeartbeatsService } from '../heartbeats/heartbeats.service';
 import { IdPipe } from '../requests/ids';
 import { RequestPipe } from '../requests/request.pipe';
-import { HistoryQueryDto, IncidentListDto, PingListDto } from './history-schemas';
+import { HistoryQueryDto, IncidentListDto, PingListDto, TransitionListDto } from './history-schemas';
 import { HistoryService } from './history.service';
 
-/** Pings and incidents of one heartbeat, newest first, in pages. */
+/** Pings, incidents and all that became of one heartbeat, newest first, in pages. */
 @ApiTags('history')
 @Controller('v1/heartbeats/:id')
 @UseGuards(BearerGuard)
@@ -29,6 +29,15 @@ export class HistoryController {
     await this.heartbeats.assertExists(caller.projectId, id);
     await this.acknowledged.applied(id);
     return this.history.pings(id, query);
+  }
+
+  @Get('transitions')
+  @ApiOperation({ summary: 'List what became of a heartbeat: why people were told, or were not' })
+  @ZodResponse({ status: 200, description: 'Newest first.', type: TransitionListDto })
+  async transitions(@CurrentCaller() caller: Caller, @Param('id', IdPipe) id: string, @Query() query: HistoryQueryDto) {
+    await this.heartbeats.assertExists(caller.projectId, id);
+    await this.acknowledged.applied(id);
+    return this.history.transitions(id, query);
   }
 
   @Get('incidents')

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { rfc3339 } from '../requests/fields';
 import { type HistoryPage, pageOf } from '../requests/page';
-import type { IncidentList, PingList } from './history-schemas';
+import type { IncidentList, PingList, TransitionList } from './history-schemas';
 
 interface PingRow {
   id: string;
@@ -17,6 +17,17 @@ interface IncidentRow {
   reason: IncidentList['incidents'][number]['reason'];
   misses: number;
   raised_in_error: boolean;
+}
+
+interface TransitionRow {
+  id: string;
+  kind: TransitionList['transitions'][number]['kind'];
+  occurred_at: Date;
+  incident_id: string | null;
+  last_at: Date | null;
+  misses: number | null;
+  blackout_started_at: Date | null;
+  blackout_ended_at: Date | null;
 }
 
 /** What happened to a heartbeat, newest first. Written by the scheduler, read here. */
@@ -55,10 +66,34 @@ export class HistoryService {
     };
   }
 
+  async transitions(heartbeatId: string, page: HistoryPage): Promise<TransitionList> {
+    const columns = 'id, kind, occurred_at, incident_id, last_at, misses, blackout_started_at, blackout_ended_at';
+    const found = await this.newestFirst<TransitionRow>('transition', 'occurred_at', columns, heartbeatId, page);
+    const { rows, nextCursor } = pageOf(found, page.limit, (row) => ({ at: row.occurred_at.getTime(), id: row.id }));
+    return {
+      transitions: rows.map((row) => ({
+        id: row.id,
+        kind: row.kind,
+        occurred_at: rfc3339(row.occurred_at.getTime()),
+        incident_id: row.incident_id,
+        last_at: rfc3339(row.last_at?.getTime() ?? null),
+        misses: row.misses,
+        blackout:
+          row.blackout_started_at && row.blackout_ended_at
+            ? {
+                started_at: rfc3339(row.blackout_started_at.getTime()),
+                ended_at: rfc3339(row.blackout_ended_at.getTime()),
+              }
+            : null,
+      })),
+      next_cursor: nextCursor,
+    };
+  }
+
   /** One row more than the page, which tells whether another page follows. */
   private newestFirst<Row>(
-    table: 'ping' | 'incident',
-    instant: 'received_at' | 'started_at',
+    table: 'ping' | 'incident' | 'transition',
+    instant: 'received_at' | 'started_at' | 'occurred_at',
     columns: string,
     heartbeatId: string,
     { limit, cursor }: HistoryPage,

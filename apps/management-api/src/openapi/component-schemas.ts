@@ -1,5 +1,6 @@
 import type { ZodDto } from 'nestjs-zod';
 import { z } from 'zod';
+import { BlackoutListDto } from '../blackouts/blackout-schemas';
 import { ChannelListDto, CreateChannelDto, NewChannelDto } from '../channels/channel-schemas';
 import {
   CreateHeartbeatDto,
@@ -7,11 +8,12 @@ import {
   HeartbeatListDto,
   UpdateHeartbeatDto,
 } from '../heartbeats/heartbeat-schemas';
-import { IncidentListDto, PingListDto } from '../history/history-schemas';
+import { IncidentListDto, PingListDto, TransitionListDto } from '../history/history-schemas';
 import { CreateProjectDto, NewProjectDto } from '../projects/project-schemas';
 
 /** Every schema the document refers to, under the name it has there. A DTO that is missing here fails the test. */
 const COMPONENTS: Readonly<Record<string, ZodDto<z.ZodType>>> = {
+  BlackoutList: BlackoutListDto,
   ChannelList: ChannelListDto,
   CreateChannel: CreateChannelDto,
   CreateHeartbeat: CreateHeartbeatDto,
@@ -22,6 +24,7 @@ const COMPONENTS: Readonly<Record<string, ZodDto<z.ZodType>>> = {
   NewChannel: NewChannelDto,
   NewProject: NewProjectDto,
   PingList: PingListDto,
+  TransitionList: TransitionListDto,
   UpdateHeartbeat: UpdateHeartbeatDto,
 };
 

@@ -30,11 +30,13 @@ describe('the API document', () => {
     expect(routes.sort()).toEqual([
       'DELETE /v1/channels/{id}',
       'DELETE /v1/heartbeats/{id}',
+      'GET /v1/blackouts',
       'GET /v1/channels',
       'GET /v1/heartbeats',
       'GET /v1/heartbeats/{id}',
       'GET /v1/heartbeats/{id}/incidents',
       'GET /v1/heartbeats/{id}/pings',
+      'GET /v1/heartbeats/{id}/transitions',
       'GET /v1/heartbeats/{token}/ping',
       'HEAD /v1/heartbeats/{token}/ping',
       'PATCH /v1/heartbeats/{id}',
