@@ -158,6 +158,8 @@ function eventOf(
         name: definition.name,
         status: contractStatus(isDown ? 'down' : 'up'),
         intervalSecs: schedule.kind === 'interval' ? schedule.intervalSecs : null,
+        schedule: schedule.kind === 'cron' ? schedule.expression : null,
+        timezone: schedule.kind === 'cron' ? schedule.timezone : null,
         graceSecs: definition.graceSecs,
         lastPingedAt: lastPingAt,
       },

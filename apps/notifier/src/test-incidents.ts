@@ -50,6 +50,8 @@ function record(
       name,
       status: isDown ? 'failing' : 'active',
       intervalSecs: 60,
+      schedule: null,
+      timezone: null,
       graceSecs: 10,
       lastPingedAt: isDown ? startedAt - 130_000 : occurredAt,
     },

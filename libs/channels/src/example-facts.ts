@@ -29,6 +29,8 @@ export function exampleFacts(
       name: 'nightly backup',
       status: transition === 'down' ? 'failing' : 'active',
       intervalSecs: 3_600,
+      schedule: null,
+      timezone: null,
       graceSecs: 300,
       lastPingedAt: transition === 'down' ? downAt - 7_500_000 : occurredAt,
       ...parts.heartbeat,

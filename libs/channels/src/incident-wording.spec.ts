@@ -65,5 +65,9 @@ describe('the words of a message', () => {
     expect(expectation(exampleFacts({ heartbeat: { intervalSecs: null } }))).toBe(
       'a ping on its schedule, with 5 minutes of grace',
     );
+    const cron = { intervalSecs: null, schedule: '30 2 * * MON-FRI', timezone: 'Europe/Berlin' };
+    expect(expectation(exampleFacts({ heartbeat: cron }))).toBe(
+      'a ping at 30 2 * * MON-FRI (Europe/Berlin), with 5 minutes of grace',
+    );
   });
 });

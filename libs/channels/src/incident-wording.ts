@@ -44,12 +44,15 @@ export function formatTime(at: number): string {
 
 /** What was wanted of the job, e.g. `a ping every hour, with 5 minutes of grace`. */
 export function expectation({ heartbeat }: IncidentFacts): string {
-  const rhythm =
-    heartbeat.intervalSecs === null
-      ? 'a ping on its schedule'
-      : `a ping every ${formatDuration(heartbeat.intervalSecs * SECOND_MS).replace(/^1 (\w+)$/, '$1')}`;
   const grace = heartbeat.graceSecs === 0 ? 'no grace' : `${formatDuration(heartbeat.graceSecs * SECOND_MS)} of grace`;
-  return `${rhythm}, with ${grace}`;
+  return `${rhythm(heartbeat)}, with ${grace}`;
+}
+
+function rhythm({ intervalSecs, schedule, timezone }: IncidentFacts['heartbeat']): string {
+  if (intervalSecs !== null) {
+    return `a ping every ${formatDuration(intervalSecs * SECOND_MS).replace(/^1 (\w+)$/, '$1')}`;
+  }
+  return schedule ? `a ping at ${schedule} (${timezone ?? 'UTC'})` : 'a ping on its schedule';
 }
 
 /** How long there was no ping when the heartbeat went down, in ms; null when it never had one. */

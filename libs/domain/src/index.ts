@@ -1,4 +1,5 @@
 export * from './heartbeat';
+export { CRON_NICKNAMES, cronRefusal, spelledTimezone, UnusableSchedule, type CronRefusal } from './cron-expression';
 export * from './schedule';
 export * from './absences';
 export * from './deadline-rule';

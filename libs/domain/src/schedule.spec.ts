@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { nextExpected, previousExpected, UnusableSchedule, type Schedule } from './index';
+import { nextExpected, previousExpected, UnusableSchedule, usualPeriodSecs, type Schedule } from './index';
 
 const T0 = 1_760_000_000_000;
 const everyMinute: Schedule = { kind: 'interval', intervalSecs: 60 };
@@ -71,5 +71,21 @@ describe('a cron schedule', () => {
     ['a day that never comes', '0 0 31 2 *', 'UTC'],
   ])('is unusable with %s', (_what, expression, timezone) => {
     expect(() => nextExpected(cron(expression, timezone), T0, T0)).toThrow(UnusableSchedule);
+  });
+});
+
+describe('about how often a ping is expected', () => {
+  it.each([
+    [everyMinute, 60],
+    [cron('*/5 9-17 * * MON-FRI', 'America/New_York'), 300],
+    [cron('30 2 * * *', 'Europe/Berlin'), 86_400],
+    [cron('0 3,4 * * *'), 3_600],
+    [cron('@monthly'), 28 * 86_400],
+    [cron('0 0 29 2 *'), 1_461 * 86_400],
+    [cron('0 0 31 2 *'), 0],
+    [cron('nonsense'), 0],
+  ])('%j: %d seconds', (schedule, seconds) => {
+    expect(usualPeriodSecs(schedule)).toBe(seconds);
+    expect(usualPeriodSecs(schedule)).toBe(seconds);
   });
 });

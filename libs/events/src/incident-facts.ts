@@ -17,6 +17,9 @@ export const incidentFacts = z.object({
     status: z.enum(['active', 'failing', 'paused']),
     /** Null for a cron schedule. */
     intervalSecs: z.number().int().positive().nullable(),
+    /** The cron expression and its IANA time zone; null for an interval, absent in events of before there were any. */
+    schedule: z.string().nullish(),
+    timezone: z.string().nullish(),
     graceSecs: z.number().int().nonnegative(),
     lastPingedAt: instant.nullable(),
   }),

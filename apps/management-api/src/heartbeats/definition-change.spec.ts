@@ -33,6 +33,22 @@ describe('a change of a definition', () => {
     },
   );
 
+  it('turns an interval into a cron expression, in UTC unless said, and back', () => {
+    const cron = changeDefinition(definition, { expression: '30 2 * * *' }, 5_000);
+    expect(cron).toMatchObject({ version: 4, scheduleChangedAt: 5_000 });
+    expect(cron.schedule).toEqual({ kind: 'cron', expression: '30 2 * * *', timezone: 'UTC' });
+    const inBerlin = changeDefinition(cron, { timezone: 'Europe/Berlin' }, 6_000);
+    expect(inBerlin).toMatchObject({ version: 5, scheduleChangedAt: 6_000 });
+    const later = changeDefinition(inBerlin, { expression: '30 3 * * *' }, 7_000);
+    expect(later.schedule).toEqual({ kind: 'cron', expression: '30 3 * * *', timezone: 'Europe/Berlin' });
+    expect(changeDefinition(later, { expression: '30 3 * * *', timezone: 'Europe/Berlin' }, 8_000)).toBe(later);
+    expect(changeDefinition(later, { intervalSecs: 60 }, 8_000).schedule).toEqual(definition.schedule);
+  });
+
+  it('of the zone means nothing to an interval', () => {
+    expect(changeDefinition(definition, { timezone: 'Europe/Berlin' }, 5_000)).toBe(definition);
+  });
+
   it('pauses and resumes once each', () => {
     const paused = changeDefinition(definition, { paused: true }, 5_000);
     expect(paused.pauseSpans).toEqual([{ pausedAt: 5_000, resumedAt: null }]);

@@ -1,9 +1,12 @@
-import { type HeartbeatDefinition, openPause, type PauseSpan } from '@flatline/domain';
+import { type HeartbeatDefinition, openPause, type PauseSpan, type Schedule } from '@flatline/domain';
 
 /** What somebody wants to be different; what is not named stays. */
 export interface DefinitionChange {
   readonly name?: string | undefined;
   readonly intervalSecs?: number | undefined;
+  /** A cron expression. */
+  readonly expression?: string | undefined;
+  readonly timezone?: string | undefined;
   readonly graceSecs?: number | undefined;
   readonly alertAfterMisses?: number | undefined;
   readonly paused?: boolean | undefined;
@@ -23,14 +26,10 @@ export function changeDefinition(
   change: DefinitionChange,
   now: number,
 ): HeartbeatDefinition {
-  const schedule =
-    change.intervalSecs === undefined
-      ? before.schedule
-      : ({ kind: 'interval', intervalSecs: change.intervalSecs } as const);
   const after = {
     ...before,
     name: change.name ?? before.name,
-    schedule,
+    schedule: scheduleAfter(before.schedule, change),
     graceSecs: change.graceSecs ?? before.graceSecs,
     alertAfterMisses: change.alertAfterMisses ?? before.alertAfterMisses,
     pauseSpans: pausedOrNot(before, change.paused, now),
@@ -47,6 +46,14 @@ export function changeDefinition(
     version: before.version + 1,
     scheduleChangedAt: isRescheduled ? Math.max(now, before.scheduleChangedAt) : before.scheduleChangedAt,
   };
+}
+
+/** An interval, or an expression in a zone. The zone stays when the expression alone changes; a first one is UTC. */
+function scheduleAfter(before: Schedule, { intervalSecs, expression, timezone }: DefinitionChange): Schedule {
+  if (intervalSecs !== undefined) return { kind: 'interval', intervalSecs };
+  const cron = before.kind === 'cron' ? before : null;
+  if (expression !== undefined) return { kind: 'cron', expression, timezone: timezone ?? cron?.timezone ?? 'UTC' };
+  return cron && timezone !== undefined ? { ...cron, timezone } : before;
 }
 
 function isSameSchedule({ schedule: a }: HeartbeatDefinition, { schedule: b }: HeartbeatDefinition): boolean {

@@ -2,49 +2,55 @@ import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
 import { instantField, integerField, nameField } from '../requests/fields';
 import { listQuery, nextCursorField } from '../requests/page';
+import { eitherIntervalOrCron, LONGEST_SECS, scheduleFields, timezoneNeedsSchedule } from './schedule-fields';
 
-const DAY_SECS = 86_400;
-/** A year and its leap day. */
-const LONGEST_SECS = 366 * DAY_SECS;
-const DEFAULT_INTERVAL_SECS = 3_600;
+/** When neither an interval nor a cron expression is given. */
+export const DEFAULT_INTERVAL_SECS = 3_600;
 const DEFAULT_GRACE_SECS = 300;
 const MOST_MISSES = 100;
 const DEFAULT_ALERT_AFTER_MISSES = 2;
 
-const intervalSecs = integerField(1, LONGEST_SECS);
 const graceSecs = integerField(0, LONGEST_SECS);
 const alertAfterMisses = integerField(1, MOST_MISSES);
 
 const NOT_AN_OBJECT = 'must be a JSON object';
 
-export const createHeartbeatSchema = z.object(
-  {
-    name: nameField,
-    interval_secs: intervalSecs.default(DEFAULT_INTERVAL_SECS).describe('Seconds between two pings.'),
-    grace_secs: graceSecs
-      .default(DEFAULT_GRACE_SECS)
-      .describe('Seconds a ping may be late before it counts as missed.'),
-    alert_after_misses: alertAfterMisses
-      .default(DEFAULT_ALERT_AFTER_MISSES)
-      .describe('People are told at this miss in a row.'),
-  },
-  NOT_AN_OBJECT,
-);
+export const createHeartbeatSchema = z
+  .object(
+    {
+      name: nameField,
+      ...scheduleFields,
+      interval_secs: scheduleFields.interval_secs.meta({
+        description: 'Seconds between two pings.',
+        default: DEFAULT_INTERVAL_SECS,
+      }),
+      grace_secs: graceSecs
+        .default(DEFAULT_GRACE_SECS)
+        .describe('Seconds a ping may be late before it counts as missed.'),
+      alert_after_misses: alertAfterMisses
+        .default(DEFAULT_ALERT_AFTER_MISSES)
+        .describe('People are told at this miss in a row.'),
+    },
+    NOT_AN_OBJECT,
+  )
+  .check(...eitherIntervalOrCron, timezoneNeedsSchedule);
 export type CreateHeartbeat = z.output<typeof createHeartbeatSchema>;
 
-export const updateHeartbeatSchema = z.object(
-  {
-    name: nameField.optional(),
-    interval_secs: intervalSecs.optional(),
-    grace_secs: graceSecs.optional(),
-    alert_after_misses: alertAfterMisses.optional(),
-    status: z
-      .enum(['active', 'paused'], 'must be "active" or "paused"')
-      .optional()
-      .describe('`paused` pauses, `active` resumes.'),
-  },
-  NOT_AN_OBJECT,
-);
+export const updateHeartbeatSchema = z
+  .object(
+    {
+      name: nameField.optional(),
+      ...scheduleFields,
+      grace_secs: graceSecs.optional(),
+      alert_after_misses: alertAfterMisses.optional(),
+      status: z
+        .enum(['active', 'paused'], 'must be "active" or "paused"')
+        .optional()
+        .describe('`paused` pauses, `active` resumes.'),
+    },
+    NOT_AN_OBJECT,
+  )
+  .check(...eitherIntervalOrCron);
 export type UpdateHeartbeat = z.output<typeof updateHeartbeatSchema>;
 
 export const heartbeatSchema = z.object({
@@ -52,7 +58,11 @@ export const heartbeatSchema = z.object({
   name: z.string(),
   token: z.string().describe('The credential in the ping URL.'),
   ping_url: z.string().describe('Call it at the end of every good run: GET, HEAD or POST, no key needed.'),
-  interval_secs: z.int().nullable(),
+  interval_secs: z
+    .int()
+    .describe('Seconds between two pings; with a `schedule` about that: the shortest distance between its matches.'),
+  schedule: z.string().nullable().describe('The cron expression; null for an interval.'),
+  timezone: z.string().nullable().describe('The IANA time zone of `schedule`; null for an interval.'),
   grace_secs: z.int(),
   alert_after_misses: z.int(),
   status: z.enum(['active', 'paused', 'failing']),

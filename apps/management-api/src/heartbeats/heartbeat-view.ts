@@ -6,6 +6,7 @@ import {
   mintPingToken,
   type RuntimeState,
   type TokenKeyring,
+  usualPeriodSecs,
 } from '@flatline/domain';
 import { misfitOf } from '@flatline/persistence';
 import { rfc3339 } from '../requests/fields';
@@ -34,6 +35,7 @@ export interface ViewContext {
  */
 export function viewOf(heartbeat: StoredHeartbeat, { keyring, baseUrl }: ViewContext): HeartbeatView {
   const { definition } = heartbeat;
+  const { schedule } = definition;
   const { state, misfit } = current(heartbeat);
   const token = mintPingToken({ heartbeatId: definition.heartbeatId, generation: definition.tokenGeneration }, keyring);
   return {
@@ -41,7 +43,9 @@ export function viewOf(heartbeat: StoredHeartbeat, { keyring, baseUrl }: ViewCon
     name: definition.name,
     token,
     ping_url: `${baseUrl}/v1/heartbeats/${token}/ping`,
-    interval_secs: definition.schedule.kind === 'interval' ? definition.schedule.intervalSecs : null,
+    interval_secs: usualPeriodSecs(schedule),
+    schedule: schedule.kind === 'cron' ? schedule.expression : null,
+    timezone: schedule.kind === 'cron' ? schedule.timezone : null,
     grace_secs: definition.graceSecs,
     alert_after_misses: definition.alertAfterMisses,
     status: contractStatus(state.status),
@@ -66,6 +70,6 @@ function current({ definition, state: stored, misfit }: StoredHeartbeat): {
     rfc3339(state.nextExpectedAt); // an instant that no calendar has
     return { state, misfit };
   } catch (error) {
-    return { state: before, misfit: misfit ?? misfitOf(error) };
+    return { state: { ...before, nextExpectedAt: null }, misfit: misfit ?? misfitOf(error) };
   }
 }

@@ -69,6 +69,8 @@ export class HeartbeatsController {
     return this.heartbeats.change(caller.projectId, id, {
       name: body.name,
       intervalSecs: body.interval_secs,
+      expression: body.schedule,
+      timezone: body.timezone,
       graceSecs: body.grace_secs,
       alertAfterMisses: body.alert_after_misses,
       paused: body.status === undefined ? undefined : body.status === 'paused',
@@ -87,7 +89,9 @@ export class HeartbeatsController {
   @Post(':id/resume')
   @HttpCode(200)
   @RequiresScope('write')
-  @ApiOperation({ summary: 'Resume a paused heartbeat: the next ping is expected one interval from now' })
+  @ApiOperation({
+    summary: 'Resume a paused heartbeat: the next ping is expected one interval from now, or at the next match',
+  })
   @ZodResponse({ status: 200, description: 'The resumed heartbeat.', type: HeartbeatDto })
   resume(@CurrentCaller() caller: Caller, @Param('id', IdPipe) id: string) {
     return this.heartbeats.change(caller.projectId, id, { paused: false });

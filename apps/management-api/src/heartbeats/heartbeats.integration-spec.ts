@@ -68,6 +68,8 @@ describe('heartbeats', () => {
       token: expect.stringMatching(/^[A-Za-z0-9_-]{44}$/),
       ping_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v1\/heartbeats\/[A-Za-z0-9_-]{44}\/ping$/),
       interval_secs: 3600,
+      schedule: null,
+      timezone: null,
       grace_secs: 300,
       alert_after_misses: 2,
       status: 'active',

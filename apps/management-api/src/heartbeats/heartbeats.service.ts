@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type HeartbeatDefinition, openPause } from '@flatline/domain';
+import { cronRefusal, type HeartbeatDefinition, openPause, type Schedule } from '@flatline/domain';
 import { announceDefinition, DefinitionNotices, enqueue } from '@flatline/persistence';
 import {
   type Clock,
@@ -15,9 +15,15 @@ import { v7 as uuidv7 } from 'uuid';
 import { cursorOf, type ListPage, type Position } from '../requests/page';
 import { changeDefinition, type DefinitionChange } from './definition-change';
 import { definedEvent, deletedEvent } from './heartbeat-events';
-import type { CreateHeartbeat, HeartbeatList, HeartbeatView } from './heartbeat-schemas';
+import {
+  type CreateHeartbeat,
+  DEFAULT_INTERVAL_SECS,
+  type HeartbeatList,
+  type HeartbeatView,
+} from './heartbeat-schemas';
 import { HeartbeatStore } from './heartbeat-store';
 import { type StoredHeartbeat, type ViewContext, viewOf } from './heartbeat-view';
+import { complaintAbout, NEEDS_A_SCHEDULE } from './schedule-fields';
 
 /** Rows read and turned into views in one go; between two goes the process does other things, such as taking pings. */
 const LIST_CHUNK = 500;
@@ -42,7 +48,7 @@ export class HeartbeatsService {
     this.keyring = requireVariable(config, 'PING_TOKEN_KEYS');
   }
 
-  /** @throws Problem 402 when the project has all the heartbeats it may have */
+  /** @throws Problem 402 when the project has all the heartbeats it may have, 422 for a schedule that never matches */
   async create(projectId: string, input: CreateHeartbeat): Promise<HeartbeatView> {
     const now = this.clock.now();
     const definition: HeartbeatDefinition = {
@@ -50,13 +56,14 @@ export class HeartbeatsService {
       projectId,
       version: 1,
       name: input.name,
-      schedule: { kind: 'interval', intervalSecs: input.interval_secs },
+      schedule: scheduleOf(input),
       graceSecs: input.grace_secs,
       alertAfterMisses: input.alert_after_misses,
       scheduleChangedAt: now,
       pauseSpans: [],
       tokenGeneration: 0,
     };
+    refuseUnusable(definition.schedule, { expression: input.schedule, timezone: input.timezone });
     await this.dataSource.transaction(async (manager) => {
       await this.refuseOverQuota(manager, projectId);
       await this.store.insert(manager, definition, now);
@@ -93,12 +100,13 @@ export class HeartbeatsService {
     }
   }
 
-  /** Changes what is named and leaves the rest; naming what is so already changes nothing. @throws Problem 404 */
+  /** Changes what is named and leaves the rest; naming what is so already changes nothing. @throws Problem 404, 422 */
   async change(projectId: string, id: string, change: DefinitionChange): Promise<HeartbeatView> {
     const { stored, announced } = await this.dataSource.transaction(async (manager) => {
       const before = found(await this.store.findForUpdate(manager, projectId, id));
       const now = this.clock.now();
       const definition = changeDefinition(before.definition, change, now);
+      refuseUnusable(definition.schedule, change);
       if (definition === before.definition) return { stored: before, announced: null };
       await this.store.update(manager, definition, now);
       await enqueue(manager, [definedEvent(definition, now)]);
@@ -164,4 +172,18 @@ export class HeartbeatsService {
 function found<Found>(heartbeat: Found | null): Found {
   if (heartbeat === null) throw Problem.notFound();
   return heartbeat;
+}
+
+function scheduleOf(input: CreateHeartbeat): Schedule {
+  return input.schedule === undefined
+    ? { kind: 'interval', intervalSecs: input.interval_secs ?? DEFAULT_INTERVAL_SECS }
+    : { kind: 'cron', expression: input.schedule, timezone: input.timezone ?? 'UTC' };
+}
+
+/** What a request cannot know by itself: whether the schedule and the zone of the heartbeat go together. */
+function refuseUnusable(schedule: Schedule, { expression, timezone }: DefinitionChange): void {
+  if (expression === undefined && timezone === undefined) return;
+  if (schedule.kind === 'interval') throw Problem.invalid([{ field: 'timezone', message: NEEDS_A_SCHEDULE }]);
+  const refusal = cronRefusal(schedule.expression, schedule.timezone);
+  if (refusal) throw Problem.invalid([{ field: 'schedule', message: complaintAbout(refusal) }]);
 }

@@ -12,6 +12,8 @@ describe('the body of a webhook', () => {
           name: 'nightly backup',
           status: 'failing',
           interval_secs: 3600,
+          schedule: null,
+          timezone: null,
           grace_secs: 300,
           last_pinged_at: '2026-01-05T01:07:00.000Z',
         },
@@ -45,6 +47,13 @@ describe('the body of a webhook', () => {
           blackout: { started_at: '2026-01-05T02:40:00.000Z', ended_at: '2026-01-05T03:02:30.000Z' },
         },
       },
+    });
+  });
+
+  it('says the cron expression and its zone instead of an interval', () => {
+    const cron = { intervalSecs: null, schedule: '30 2 * * *', timezone: 'Europe/Berlin' };
+    expect(JSON.parse(renderWebhook(exampleFacts({ heartbeat: cron })).body)).toMatchObject({
+      data: { heartbeat: { interval_secs: null, schedule: '30 2 * * *', timezone: 'Europe/Berlin' } },
     });
   });
 

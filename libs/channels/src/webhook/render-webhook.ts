@@ -17,6 +17,8 @@ export function renderWebhook({ transition, occurredAt, heartbeat, incident }: I
           name: heartbeat.name,
           status: heartbeat.status,
           interval_secs: heartbeat.intervalSecs,
+          schedule: heartbeat.schedule ?? null,
+          timezone: heartbeat.timezone ?? null,
           grace_secs: heartbeat.graceSecs,
           last_pinged_at: rfc3339(heartbeat.lastPingedAt),
         },
