@@ -123,6 +123,16 @@ describe('(n) a blackout of ours', () => {
     expect(state).toMatchObject({ status: 'up', unknowns: 1 });
   });
 
+  it('does not take a job down whose interval is shorter than the lease before its next periods are judged', () => {
+    const quick = definition({ schedule: { kind: 'interval', intervalSecs: 1 }, graceSecs: 0 });
+    const { facts } = applyWatermark(quick, up(quick), at(3_011), away({ startedAt: at(1), endedAt: at(3_000) }));
+    expect(facts).toMatchObject([
+      { kind: 'unknown' },
+      { kind: 'missed', firstAt: at(3_001) },
+      { kind: 'wentDown', at: at(3_002), incident: { reason: 'missed' } },
+    ]);
+  });
+
   it('costs no time however many periods lie in it', () => {
     const def = definition({ schedule: { kind: 'interval', intervalSecs: 1 }, graceSecs: 0, alertAfterMisses: 100 });
     const year: Absence = { startedAt: at(1), endedAt: at(31_536_000) };

@@ -223,7 +223,7 @@ export function applyWatermark(
     if (blackout) {
       facts.push({ kind: 'unknown', at: expectedAt + period.graceMs, blackout }); // (n)
       state = afterBlackout(definition, state, expectedAt, blackout);
-      if (!isUnverified(definition, state, { expectedAt, deadlineAt }, context)) continue;
+      if (!isUnverified(definition, state, period, context)) continue;
       const incident: OpenIncident = { startedAt: deadlineAt, reason: 'unverified', misses: state.misses };
       if (firstMissAt !== null) facts.push(missed(baselineAt, firstMissAt, lastMissAt, state.misses));
       facts.push({ kind: 'wentDown', at: deadlineAt, incident, blackout }); // (q)

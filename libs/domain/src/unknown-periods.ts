@@ -28,18 +28,21 @@ export function afterBlackout(
   };
 }
 
-/** (q) Whether an unknown at this deadline is one too many. I of a cron schedule is the distance to the next instant. */
+/**
+ * (q) Whether an unknown period is one too many. I of a cron schedule is the distance to the next instant. What was
+ * observed counts up to E + G: the lease that everybody gets after a blackout is longer than many an interval.
+ */
 export function isUnverified(
   definition: HeartbeatDefinition,
   state: RuntimeState,
-  { expectedAt, deadlineAt }: { readonly expectedAt: number; readonly deadlineAt: number },
+  { expectedAt, graceMs }: Period,
   { absences, rules }: RuleContext,
 ): boolean {
   const baselineAt = state.baselineAt!;
   const silentSince = Math.max(baselineAt, definition.scheduleChangedAt);
-  const observed = observedMs(silentSince, deadlineAt, absences, rules);
+  const observed = observedMs(silentSince, expectedAt + graceMs, absences, rules);
   const intervalMs = nextExpected(definition.schedule, baselineAt, expectedAt) - expectedAt;
-  const oneRoundMs = intervalMs + definition.graceSecs * 1000;
+  const oneRoundMs = intervalMs + graceMs;
   const rounds = Math.max(LEAST_UNKNOWNS, definition.alertAfterMisses);
   return observed >= oneRoundMs && (state.unknowns >= rounds || observed >= rounds * oneRoundMs);
 }
