@@ -4,7 +4,7 @@ import { DeadlineSchedulerModule } from './src';
 void runService({
   name: 'deadline-scheduler',
   variables: [],
-  needs: { outbox: true, readyWith: ['database', 'event log'] },
+  needs: { outbox: true, readyWith: ['database', 'event log'], watchesInstallation: true },
   behindGateway: false,
   module: () => DeadlineSchedulerModule.forRoot(),
 });

@@ -6,7 +6,7 @@ void runService({
   name: 'ingest',
   variables: ['PING_TOKEN_KEYS'],
   // Its directory follows Postgres and stays as it is while that is away; pings need the log alone.
-  needs: { outbox: false, readyWith: ['event log'] },
+  needs: { outbox: false, readyWith: ['event log'], watchesInstallation: false },
   behindGateway: true,
   module: (kernel) =>
     IngestModule.forRoot({

@@ -5,7 +5,7 @@ void runService({
   name: 'management-api',
   variables: ['PING_TOKEN_KEYS'],
   // While the log is away it answers all the same: what it has to tell waits in the outbox.
-  needs: { outbox: true, readyWith: ['database'] },
+  needs: { outbox: true, readyWith: ['database'], watchesInstallation: false },
   behindGateway: true,
   module: () => ({ module: ManagementApiModule }),
 });

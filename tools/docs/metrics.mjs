@@ -14,6 +14,11 @@ const services = [
     'libs/infrastructure/src/outbox-metrics',
     ({ OutboxMetrics }, metrics) => new OutboxMetrics(metrics, () => Promise.resolve(0)),
   ],
+  [
+    'every process',
+    'libs/infrastructure/src/operator/operator-metrics',
+    ({ OperatorMetrics }, metrics) => new OperatorMetrics(metrics, () => false),
+  ],
   ['ingest', 'apps/ingest/src/ingest-metrics', ({ IngestMetrics }, metrics) => new IngestMetrics(metrics)],
   [
     'deadline scheduler',

@@ -47,7 +47,7 @@ export class DeadlineScheduler {
   private subscriptions: LogSubscription[] = [];
 
   constructor(private readonly parts: DeadlineSchedulerParts) {
-    const { config, dataSource, log, clock, logger, timers, tracing } = parts;
+    const { config, dataSource, log, clock, logger, health, timers, tracing } = parts;
     const rules: AbsenceRules = { leaseMs: config.INGEST_LEASE_SECONDS * 1000 };
     const runtime = new RuntimeStore(config.PING_PARTITIONS);
     const history = new HistoryStore();
@@ -64,6 +64,7 @@ export class DeadlineScheduler {
       log,
       clock,
       logger,
+      health,
       runtime,
       history,
       progress,
@@ -114,8 +115,8 @@ export class DeadlineScheduler {
         handler: this.pings,
       }),
     ];
-    health.register('deadlines', () => this.notJudging());
-    health.register('deadline timers', () => this.alarmClock.missing());
+    health.register('deadlines', () => this.notJudging(), 'watermark_stalled');
+    health.register('deadline timers', () => this.alarmClock.missing(), 'timers_away');
     shutdown.on('workers', 'deadline scheduler', () => this.stop());
   }
 

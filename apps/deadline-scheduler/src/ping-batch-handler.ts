@@ -10,7 +10,7 @@ import {
 } from '@flatline/domain';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
-import type { Logger, Tracing } from '@flatline/service-kernel';
+import type { HealthRegistry, Logger, Tracing } from '@flatline/service-kernel';
 import { type BatchEvent, readBatch } from './batch';
 import { BatchTransaction, type BatchTransactionParts } from './batch-transaction';
 import type { Folded } from './fold';
@@ -23,6 +23,7 @@ import { applySpans, endSpans } from './story-spans';
 export interface PingBatchParts extends BatchTransactionParts {
   readonly log: EventLog;
   readonly logger: Logger;
+  readonly health: Pick<HealthRegistry, 'happened'>;
   readonly rules: AbsenceRules;
   readonly metrics: SchedulerMetrics;
   readonly tracing: Tracing;
@@ -126,6 +127,10 @@ export class PingBatchHandler implements PartitionHandler {
     if (count === 0) return;
     this.parts.metrics.recordsMissing.inc(count);
     this.parts.logger.error({ shard, count }, 'pings that were acknowledged are not in the event log: data was lost');
+    this.parts.health.happened(
+      'records_missing',
+      `${count} acknowledged pings of shard ${shard} are not in the event log`,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock, HealthRegistry, Logger } from '@flatline/service-kernel';
 import { type Timers, TimersUnavailable, type WakeEntry } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
 import type { ArmedHeartbeat, RuntimeStore } from './runtime-store';
@@ -12,6 +12,7 @@ export interface TimerRecoveryParts {
   readonly partitions: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly health: Pick<HealthRegistry, 'happened'>;
   readonly metrics: SchedulerMetrics;
   /** The shards that this process reads. */
   readonly owned: ReadonlySet<number>;
@@ -62,7 +63,7 @@ export class TimerRecovery {
 
   private async restoreIfLost(shard: number): Promise<void> {
     if (!this.isOurs(shard)) return;
-    const { timers, partitions, clock, logger, metrics } = this.parts;
+    const { timers, partitions, clock, logger, health, metrics } = this.parts;
     const queue = timers.queue(`deadlines-${shard}`);
     // Another number of partitions means other heartbeats in this shard.
     const scope = `${partitions} partitions`;
@@ -75,6 +76,7 @@ export class TimerRecovery {
     if (added === 0 && isComplete) return;
     const fields = { shard, added, isComplete, ms: Math.round(clock.monotonic() - startedAt) };
     logger.warn(fields, 'the timers of a shard were lost and have been armed anew');
+    health.happened('timers_lost', `${added} timers of shard ${shard} were armed anew`);
   }
 
   /** @throws when the shard goes away meanwhile: an end would mean that this was all */

@@ -1,3 +1,4 @@
+import { startOperatorWatch } from '@flatline/infrastructure';
 import {
   ConfigError,
   createKernel,
@@ -20,6 +21,7 @@ export async function runGateway(env: NodeJS.ProcessEnv): Promise<void> {
     const { logger, clock, metrics, shutdown } = kernel;
     metrics.includeProcess();
     stopOnSignals(shutdown, logger, clock);
+    startOperatorWatch(kernel, 'gateway', { watchesDisk: false });
     const { port } = await startGateway(kernel);
     logger.info({ port }, 'listening');
   } catch (error) {

@@ -26,7 +26,7 @@ export class IngestService implements OnModuleInit {
     // Not before jobs can reach us: the first pulse says since when they could.
     fastify.server.once('listening', () => this.appender.start());
 
-    health.register('ingest', () => this.appender.missing());
+    health.register('ingest', () => this.appender.missing(), 'pings_refused');
     // With the HTTP server's own step: requests that are open wait for their append, not the other way round.
     shutdown.on('in-flight', 'ingest', () => this.appender.stop());
   }

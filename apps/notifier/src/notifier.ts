@@ -77,8 +77,8 @@ export class Notifier {
       maxRecords: MAX_BATCH_RECORDS,
       handler: consumer,
     });
-    health.register('delivery timers', () => queue.missing());
-    health.register('delivery sweep', () => sweep.missing());
+    health.register('delivery timers', () => queue.missing(), 'timers_away');
+    health.register('delivery sweep', () => sweep.missing(), 'deliveries_overdue');
     shutdown.on('workers', 'notifier', () => stop({ subscription, sweep, deliverer, claimant, queue, channels }));
   }
 

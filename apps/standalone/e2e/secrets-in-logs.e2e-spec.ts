@@ -37,6 +37,11 @@ describe('what a whole run prints', () => {
       DEFAULT_ALERT_EMAIL: 'someone@private.example',
       DEFAULT_ALERT_WEBHOOK_URL: `${receiver.url}/default-webhook-path-secret`,
       DEFAULT_ALERT_WEBHOOK_SECRET: defaultSecret,
+      OPERATOR_ALERT_EMAIL: 'operator@private.example',
+      OPERATOR_ALERT_WEBHOOK_URL: `${receiver.url}/operator-path-secret`,
+      OPERATOR_ALERT_WEBHOOK_SECRET: defaultSecret,
+      DISK_FREE_ALERT_MB: '1000000000', // no disk has as much, so that an alert is on its way
+      SELF_HEARTBEAT_URL: `${receiver.url}/self-heartbeat-path-secret`,
     };
     flatline = await startFlatline({ dataDir, env });
     await flatline.ready();
@@ -94,6 +99,8 @@ describe('what a whole run prints', () => {
       'answer of a webhook': 'body-of-a-webhook-answer',
       'password of Postgres': password,
       'keys of tokens': tokenKeys,
+      'path of operator webhook': 'operator-path-secret',
+      'path of self heartbeat': 'self-heartbeat-path-secret',
       'mail password': 'mail-password-1',
       'mail address': 'private.example',
       'wrong key': 'wrong_key_of_somebody',

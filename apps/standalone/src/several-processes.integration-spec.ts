@@ -43,7 +43,11 @@ class Member {
       ...(kafka && { KAFKA_BROKERS: kafka.brokerList, KAFKA_REPLICATION_FACTOR: '1' }),
     });
     const kernel = createKernel({ ...config, INGEST_LEASE_SECONDS: LEASE_MS / 1_000 });
-    const infrastructure = await openInfrastructure(kernel, database.url, { outbox: false, readyWith: ['event log'] });
+    const infrastructure = await openInfrastructure(kernel, database.url, {
+      outbox: false,
+      readyWith: ['event log'],
+      watchesInstallation: false,
+    });
     const log = { provide: EVENT_LOG, useValue: wrap(infrastructure.log) };
     const providers = [...infrastructure.providers.filter((each) => !isEventLog(each)), log];
     const root = { module: Root, imports: [KernelModule.forRoot(kernel, providers), service] };

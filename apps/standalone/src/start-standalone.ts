@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { claimEventLog, lockDataDirectory, tokenKeysOf } from '@flatline/embedded-postgres';
+import { startOperatorWatch } from '@flatline/infrastructure';
 import {
   assertPortIsFree,
   createKernel,
@@ -23,6 +24,7 @@ import { startEmbeddedDatabase } from './embedded-database';
  */
 export async function startStandalone(kernel: Kernel, env: NodeJS.ProcessEnv): Promise<StartedFlatline> {
   const { config } = kernel;
+  startOperatorWatch(kernel, 'flatline', { watchesDisk: true });
   const dataDir = path.resolve(config.FLATLINE_DATA_DIR);
   const lock = lockDataDirectory(dataDir); // for as long as this process lives
   if (!config.KAFKA_BROKERS) claimEventLog(dataDir, 'postgres');

@@ -1,6 +1,7 @@
 export * from './channel-kind';
 export * from './channel-registry';
 export * from './incident-facts';
+export { formatDuration, formatInstant } from './incident-wording';
 export * from './send-outcome';
 export * from './email/email-channel';
 export * from './email/email-settings';

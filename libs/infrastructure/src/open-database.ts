@@ -10,10 +10,18 @@ import type { Kernel } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { reach, ServerAway, UnusableServer } from './server-away';
 
-/** Connects to Postgres and enters the end into the shutdown sequence. Nothing is checked yet. */
-export async function connectDatabase({ config, shutdown }: Kernel, databaseUrl: string): Promise<DataSource> {
+/**
+ * Connects to Postgres and enters the end into the shutdown sequence. Nothing is checked yet.
+ *
+ * @param onQueryError told of every statement that fails, whoever handles it
+ */
+export async function connectDatabase(
+  { config, shutdown }: Kernel,
+  databaseUrl: string,
+  onQueryError: (error: unknown) => void = () => undefined,
+): Promise<DataSource> {
   const dataSource = await reach('database', 'Postgres', () =>
-    createDataSource({ databaseUrl, poolSize: config.DATABASE_POOL_SIZE }).initialize(),
+    createDataSource({ databaseUrl, poolSize: config.DATABASE_POOL_SIZE, onQueryError }).initialize(),
   );
   shutdown.on('database', 'database', () => dataSource.destroy());
   return dataSource;
@@ -29,8 +37,9 @@ export async function connectDatabase({ config, shutdown }: Kernel, databaseUrl:
 export async function openDatabase(
   kernel: Kernel,
   databaseUrl: string,
+  onQueryError: (error: unknown) => void,
 ): Promise<{ dataSource: DataSource; partitioning: Partitioning }> {
-  const dataSource = await connectDatabase(kernel, databaseUrl);
+  const dataSource = await connectDatabase(kernel, databaseUrl, onQueryError);
   const partitioning = await reach('database', 'Postgres', async () => {
     if (await schemaIsBehind(dataSource)) {
       throw new ServerAway('database', 'the schema is behind this version; run dist/apps/migrate/main.js');

@@ -19,6 +19,9 @@ import { createTimers, TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
 import { databaseMissing, openDatabase } from './open-database';
 import { logServer, openEventLog } from './open-event-log';
+import { DiskOfPostgres } from './operator/disk-watch';
+import { InstallationWatch } from './operator/installation-watch';
+import { SelfHeartbeat } from './operator/self-heartbeat';
 import { startRelay } from './outbox';
 import { OutboxMetrics } from './outbox-metrics';
 import { reach } from './server-away';
@@ -40,10 +43,16 @@ export interface InfrastructureNeeds {
   readonly outbox: boolean;
   /** What its readiness rests on; the rest may be away while it runs. */
   readonly readyWith: readonly ('database' | 'event log')[];
+  /** Whether it looks after the whole installation, and tells SELF_HEARTBEAT_URL that all is well. */
+  readonly watchesInstallation: boolean;
 }
 
 /** Of a process that runs all services. */
-const EVERYTHING: InfrastructureNeeds = { outbox: true, readyWith: ['database', 'event log'] };
+const EVERYTHING: InfrastructureNeeds = {
+  outbox: true,
+  readyWith: ['database', 'event log'],
+  watchesInstallation: true,
+};
 
 /**
  * Connects a process to its database, its event log and its timers, and enters their ends into the shutdown sequence.
@@ -81,7 +90,9 @@ async function open(
   end: (reason: string) => void,
 ): Promise<Infrastructure> {
   const { config, clock, logger, health, shutdown } = kernel;
-  const { dataSource, partitioning } = await openDatabase(kernel, databaseUrl);
+  const diskOfPostgres = new DiskOfPostgres(clock);
+  const noteQueryError = (error: unknown): void => diskOfPostgres.note(error);
+  const { dataSource, partitioning } = await openDatabase(kernel, databaseUrl, noteQueryError);
   const log = await connectLog(kernel, databaseUrl, { dataSource, partitioning, end });
 
   const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock });
@@ -102,8 +113,11 @@ async function open(
 
   // Last, because neither a metric nor a probe can be taken back when a later step fails.
   if (needs.outbox) new OutboxMetrics(kernel.metrics, () => oldestOutboxSeconds(dataSource));
-  if (needs.readyWith.includes('database')) health.register('database', () => databaseMissing(dataSource));
+  if (needs.readyWith.includes('database'))
+    health.register('database', () => databaseMissing(dataSource), 'database_away');
   if (needs.readyWith.includes('event log')) registerLog(health, log);
+  health.watch(() => diskOfPostgres.findings());
+  if (needs.watchesInstallation) watchInstallation(kernel, dataSource, log);
   return {
     dataSource,
     session,
@@ -119,15 +133,27 @@ async function open(
   };
 }
 
+/** Looks after the installation, for the operator of this process and for who hears its heartbeat. */
+function watchInstallation({ config, clock, logger, health, shutdown }: Kernel, dataSource: DataSource, log: EventLog) {
+  const { PING_PARTITIONS: partitions, SELF_HEARTBEAT_URL: url, SELF_HEARTBEAT_EVERY_SECONDS } = config;
+  const everyMs = SELF_HEARTBEAT_EVERY_SECONDS * 1_000;
+  const heartbeat = url === undefined ? null : new SelfHeartbeat({ url, everyMs, clock, logger });
+  const allIsWell = (): void => heartbeat?.allIsWell();
+  const watch = new InstallationWatch({ dataSource, log, partitions, clock, logger, allIsWell });
+  health.watch(() => watch.findings());
+  watch.start();
+  shutdown.on('workers', 'installation watch', () => watch.stop());
+}
+
 /** Whether the log is there, whether what this process reads advances, and whether its place in the log is known. */
 function registerLog(health: HealthRegistry, log: EventLog): void {
   const sentences = (kind: LogTrouble['kind']): string | null => {
     const troubles = log.troubles().filter((trouble) => trouble.kind === kind);
     return troubles.length > 0 ? troubles.map(({ sentence }) => sentence).join('; ') : null;
   };
-  health.register('event log', () => sentences('away'));
-  health.register('consumers', () => sentences('stopped'));
-  health.register('positions', () => sentences('outside'));
+  health.register('event log', () => sentences('away'), 'event_log_away');
+  health.register('consumers', () => sentences('stopped'), 'consumer_stopped');
+  health.register('positions', () => sentences('outside'), 'position_lost');
 }
 
 interface LogContext {

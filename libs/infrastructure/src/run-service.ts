@@ -16,6 +16,7 @@ import {
   type VariableName,
 } from '@flatline/service-kernel';
 import { type InfrastructureNeeds, openInfrastructure } from './open-infrastructure';
+import { startOperatorWatch } from './operator/operator-watch';
 import { startupProblem } from './startup-problem';
 import { untilServersAnswer } from './until-servers-answer';
 
@@ -58,6 +59,7 @@ export async function runService(service: Service): Promise<void> {
     kernel.shutdown.on('servers', 'tracing', () => tracing.close());
     kernel.metrics.includeProcess();
     stopOnSignals(kernel.shutdown, kernel.logger, kernel.clock);
+    startOperatorWatch(kernel, service.name, { watchesDisk: service.needs.watchesInstallation });
     await start(service, kernel);
   } catch (error) {
     if (kernel?.shutdown.begun) return; // asked to stop meanwhile; the signal's own shutdown ends the process

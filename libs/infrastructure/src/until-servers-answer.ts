@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Kernel, type Missing, WaitingRoom } from '@flatline/service-kernel';
+import { type Finding, type Kernel, type Missing, type StandingCondition, WaitingRoom } from '@flatline/service-kernel';
 import { ServerAway } from './server-away';
 
 /** A start that finds everything in place takes its port once, when it can serve. */
@@ -26,6 +26,8 @@ export async function untilServersAnswer<Result>(
   let missing: Missing = { component: 'start', missing: 'connecting' };
   const waitingRoom = new WaitingRoom(kernel, () => [missing]);
   kernel.shutdown.on('intake', 'waiting room', () => waitingRoom.close());
+  let isWaiting = true;
+  kernel.health.watch(() => (isWaiting ? [findingOf(missing)] : []));
 
   const soon = new AbortController();
   const opened = sleep(OPEN_AFTER_MS, undefined, { signal: soon.signal }).then(
@@ -37,8 +39,18 @@ export async function untilServersAnswer<Result>(
     const result = await Promise.race([answered, opened.then(() => answered)]);
     return result === null ? null : { result, waitingRoom };
   } finally {
+    isWaiting = false;
     soon.abort();
   }
+}
+
+/** What an operator is told of a server that does not come. */
+function findingOf({ component, missing }: Missing): Finding<StandingCondition> {
+  const conditions: Readonly<Record<string, StandingCondition>> = {
+    database: 'database_away',
+    'event log': 'event_log_away',
+  };
+  return { condition: conditions[component] ?? 'not_ready', sentence: `${component}: ${missing}` };
 }
 
 async function attempts<Result>(

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource, type DataSourceOptions, type Logger as TypeormLogger } from 'typeorm';
 import { ApiKeyEntity } from './entities/api-key.entity';
 import { ChannelEntity } from './entities/channel.entity';
 import { HeartbeatEntity } from './entities/heartbeat.entity';
@@ -18,6 +18,8 @@ export interface DatabaseOptions {
   readonly queryTimeoutMs?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName?: string;
+  /** Told of every statement that fails, whoever handles it. Never of its parameters. */
+  readonly onQueryError?: (error: unknown) => void;
 }
 
 const DEFAULT_POOL_SIZE = 10;
@@ -35,6 +37,7 @@ function dataSourceOptions({
   poolSize,
   queryTimeoutMs,
   applicationName,
+  onQueryError,
 }: DatabaseOptions): DataSourceOptions {
   return {
     type: 'postgres',
@@ -46,6 +49,7 @@ function dataSourceOptions({
     synchronize: false,
     applicationName: applicationName ?? 'flatline',
     poolSize: poolSize ?? DEFAULT_POOL_SIZE,
+    ...(onQueryError && { logger: new FailedQueries(onQueryError) }),
     extra: {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: queryTimeoutMs ?? QUERY_TIMEOUT_MS,
@@ -53,6 +57,21 @@ function dataSourceOptions({
       options: `-c search_path=${SCHEMA} -c timezone=UTC`,
     },
   };
+}
+
+/** TypeORM's logger, of which only the failures are of interest. */
+class FailedQueries implements TypeormLogger {
+  constructor(private readonly onQueryError: (error: unknown) => void) {}
+
+  logQueryError(error: unknown): void {
+    this.onQueryError(error);
+  }
+
+  logQuery(): void {}
+  logQuerySlow(): void {}
+  logSchemaBuild(): void {}
+  logMigration(): void {}
+  log(): void {}
 }
 
 /** Only one process migrates at a time; the others wait for it. Any constant of our own will do. */

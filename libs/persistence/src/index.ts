@@ -13,3 +13,4 @@ export * from './installation-facts';
 export * from './partitioning';
 export * from './dead-letters';
 export * from './sql-state';
+export * from './vital-signs';

@@ -6,6 +6,7 @@ export * from './config/ping-token-keys';
 export * from './end-because';
 export * from './health/health-registry';
 export * from './health/not-ready';
+export * from './health/operator-condition';
 export * from './http/close-server';
 export * from './http/http-adapter';
 export * from './http/http-application';

@@ -106,7 +106,7 @@ function compose(message: EmailMessage, { settings, idempotencyKey }: SendTarget
     to: { name: '', address: settings.address },
     subject: message.subject,
     text: message.text,
-    html: message.html,
+    ...(message.html === null ? {} : { html: message.html }),
     messageId: `<${idempotencyKey}@${host}>`,
     references: `<${message.threadId}@${host}>`,
     headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },

@@ -18,7 +18,8 @@ import { emailHtml } from './email-html';
 export interface EmailMessage {
   readonly subject: string;
   readonly text: string;
-  readonly html: string;
+  /** Null: the text is all there is. */
+  readonly html: string | null;
   /** Mails about one incident refer to this, so that mail programs show them together. */
   readonly threadId: string;
 }
@@ -43,7 +44,7 @@ export interface EmailContent {
 const SUBJECT_NAME_MAX_LENGTH = 100;
 
 /** Makes the mail about one end of an incident. `publicBaseUrl` is where the reader reaches this installation. */
-export function renderEmail(facts: IncidentFacts, publicBaseUrl: string): EmailMessage {
+export function renderEmail(facts: IncidentFacts, publicBaseUrl: string): EmailMessage & { readonly html: string } {
   const content = contentOf(facts, publicBaseUrl.replace(/\/+$/, ''));
   return {
     subject: content.subject,

@@ -173,6 +173,36 @@ export const ENVIRONMENT = z.object({
   ALERT_EMAIL_FROM: defaulted(z.string().max(320), 'Flatline <flatline@localhost>', {
     description: 'Sender of e-mails.',
   }),
+  OPERATOR_ALERT_EMAIL: optional(emailList, {
+    description:
+      'E-mail addresses, separated by commas, that are told when something is wrong with Flatline itself. Needs SMTP_URL.',
+    secret: true,
+    whenUnset: 'such alerts are lines in the log',
+  }),
+  OPERATOR_ALERT_WEBHOOK_URL: optional(urlWithScheme('http:', 'https:'), {
+    description:
+      'Webhook that is told when something is wrong with Flatline itself. Private addresses are allowed here.',
+    secret: true,
+    whenUnset: 'such alerts are lines in the log',
+  }),
+  OPERATOR_ALERT_WEBHOOK_SECRET: optional(webhookSecret, {
+    description: 'Signing secret of OPERATOR_ALERT_WEBHOOK_URL: whsec_ and base64 of 24 to 64 bytes.',
+    secret: true,
+    whenUnset: 'those messages are not signed',
+  }),
+  DISK_FREE_ALERT_MB: defaulted(wholeNumber(1), '1000', {
+    description:
+      'Free space on the disk of FLATLINE_DATA_DIR below which the operator is told, in MB. Where that folder is not, nothing is looked at.',
+  }),
+  SELF_HEARTBEAT_URL: optional(urlWithScheme('http:', 'https:'), {
+    description:
+      'Ping URL of a heartbeat in another Flatline. It is called while the whole way from ping to message works, as the deadline scheduler reads it from Postgres.',
+    secret: true,
+    whenUnset: 'nobody hears when this Flatline dies as a whole',
+  }),
+  SELF_HEARTBEAT_EVERY_SECONDS: defaulted(wholeNumber(10, 86_400), '60', {
+    description: 'Seconds between two calls of SELF_HEARTBEAT_URL.',
+  }),
   ALLOW_PRIVATE_WEBHOOK_TARGETS: defaulted(yesOrNo, 'false', {
     description: 'Whether webhooks may go to loopback, private and link-local addresses.',
   }),

@@ -58,11 +58,18 @@ export function silentLogger(): Logger {
 
 function secretsOf(config: Partial<FlatlineConfig>): string[] {
   const secrets: string[] = [];
-  const { FLATLINE_BOOTSTRAP_API_KEY, DEFAULT_ALERT_WEBHOOK_SECRET, KAFKA_SASL_PASSWORD } = config;
-  for (const text of [FLATLINE_BOOTSTRAP_API_KEY, DEFAULT_ALERT_WEBHOOK_SECRET, KAFKA_SASL_PASSWORD]) {
+  const whole = [
+    config.FLATLINE_BOOTSTRAP_API_KEY,
+    config.DEFAULT_ALERT_WEBHOOK_SECRET,
+    config.OPERATOR_ALERT_WEBHOOK_SECRET,
+    config.KAFKA_SASL_PASSWORD,
+    config.DEFAULT_ALERT_WEBHOOK_URL,
+    config.OPERATOR_ALERT_WEBHOOK_URL,
+    config.SELF_HEARTBEAT_URL,
+  ];
+  for (const text of whole) {
     if (text) secrets.push(text);
   }
-  if (config.DEFAULT_ALERT_WEBHOOK_URL) secrets.push(config.DEFAULT_ALERT_WEBHOOK_URL);
   for (const url of [config.DATABASE_URL, config.SMTP_URL, config.REDIS_URL]) {
     const password = url && URL.canParse(url) ? new URL(url).password : '';
     if (password) secrets.push(password, decodeURIComponent(password));
