@@ -1,5 +1,5 @@
 /**
- * Compiles apps/ and libs/ to dist/, mirroring the source tree. No type check (that is `npm run typecheck`).
+ * Compiles apps/, libs/ and tools/chaos/ to dist/, mirroring the source tree. No type check (that is `npm run typecheck`).
  *
  * Usage: node tools/build.mjs [--quiet]
  * Also importable: `const { build } = await import('./build.mjs'); await build({ quiet: true })`.
@@ -21,7 +21,7 @@ import { withLock } from './lock.mjs';
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const dist = path.join(root, 'dist');
 const manifestFile = path.join(dist, '.build.json');
-const sourceRoots = ['apps', 'libs'];
+const sourceRoots = ['apps', 'libs', 'tools/chaos'];
 const skippedFolders = new Set(['node_modules', 'dist', 'tmp', 'coverage', 'e2e']);
 /** Files of the workspace itself; they never run. */
 const skippedFiles =

@@ -1,0 +1,344 @@
+import fc from 'fast-check';
+import type { Entry, HistoryEntry, IncidentsEntry, MessageEntry, PingEntry, ToldIncident } from '../journal/entries';
+import { check } from './check';
+import { messagesInOrder, SAMPLE_STARTED_AT, type SampleJob, sampleRun, toldOf } from './sample-run';
+import type { ViolationKind } from './verdict';
+
+const UNTIL_MS = 300_000;
+const STRICT = { intervalMs: 4_000, graceMs: 2_000, alertAfterMisses: 1 };
+const LIVES: SampleJob = { ...STRICT, id: 'lives', spells: [{ from: 0, to: UNTIL_MS }] };
+const DIES: SampleJob = { ...STRICT, id: 'dies', spells: [{ from: 0, to: 60_000 }] };
+const RETURNS: SampleJob = {
+  ...{ id: 'returns', intervalMs: 5_000, graceMs: 1_000, alertAfterMisses: 2 },
+  spells: [
+    { from: 0, to: 40_000 },
+    { from: 70_000, to: 120_000 },
+    { from: 150_000, to: UNTIL_MS },
+  ],
+};
+const NEW: SampleJob = { ...STRICT, id: 'new', spells: [] };
+const clean = (): Entry[] => sampleRun({ jobs: [LIVES, DIES, RETURNS, NEW], untilMs: UNTIL_MS });
+
+/** Entries of one kind, of one job, replaced. */
+function change<Type extends Entry['type']>(
+  entries: readonly Entry[],
+  type: Type,
+  id: string,
+  replace: (entry: Extract<Entry, { type: Type }>) => Entry[],
+): Entry[] {
+  return entries.flatMap((entry) =>
+    entry.type === type && 'id' in entry && entry.id === id
+      ? replace(entry as Extract<Entry, { type: Type }>)
+      : [entry],
+  );
+}
+
+const history = (id: string, replace: (pings: HistoryEntry['pings']) => HistoryEntry['pings']) => (entries: Entry[]) =>
+  change(entries, 'history', id, (entry) => [{ ...entry, pings: replace(entry.pings) }]);
+
+const incidents = (id: string, replace: (all: readonly ToldIncident[]) => ToldIncident[]) => (entries: Entry[]) =>
+  change(entries, 'incidents', id, (entry: IncidentsEntry) => [{ ...entry, incidents: replace(entry.incidents) }]);
+
+const messages = (id: string, replace: (message: MessageEntry) => MessageEntry[]) => (entries: Entry[]) => {
+  const changed = change(entries, 'message', id, replace);
+  return [...changed.filter(({ type }) => type !== 'message'), ...messagesInOrder(changed)];
+};
+
+/** Flatline opens an incident, tells of it, and ends it when told. */
+const alarm = (id: string, startedMs: number, endedMs: number | null) => (entries: Entry[]) => {
+  const incident: ToldIncident = {
+    ...{ id: `${id}!planted`, startedAt: SAMPLE_STARTED_AT + startedMs, reason: 'missed', isRaisedInError: false },
+    endedAt: endedMs === null ? null : SAMPLE_STARTED_AT + endedMs,
+  };
+  const noted = incidents(id, (all) => [...all, incident].sort((a, b) => a.startedAt - b.startedAt))(entries);
+  const told = [...noted, ...toldOf(id, incident)];
+  return [...told.filter(({ type }) => type !== 'message'), ...messagesInOrder(told)];
+};
+
+/** The pings of a job fail in this time. */
+const failing = (id: string, fromMs: number, toMs: number) => (entries: Entry[]) => {
+  const isIn = (at: number): boolean => at >= SAMPLE_STARTED_AT + fromMs && at < SAMPLE_STARTED_AT + toMs;
+  const failed = change(entries, 'ping', id, (ping) => [
+    isIn(ping.sentAt) ? { ...ping, status: 503, pingId: null } : ping,
+  ]);
+  return history(id, (pings) => pings.filter(({ at }) => !isIn(at)))(failed);
+};
+
+const pause = (id: string, fromMs: number, toMs: number) => (entries: Entry[]) => [
+  ...entries,
+  ...(
+    [
+      ['pause', fromMs],
+      ['resume', toMs],
+    ] as const
+  ).map(([action, ms]): Entry => {
+    const sentAt = SAMPLE_STARTED_AT + ms;
+    return { type: 'control', id, action, sentAt, endedAt: sentAt + 20 };
+  }),
+];
+
+type Plant = (entries: Entry[]) => Entry[];
+const both =
+  (...plants: Plant[]): Plant =>
+  (entries) =>
+    plants.reduce((sum, plant) => plant(sum), entries);
+const first = (entries: readonly Entry[], id: string): PingEntry =>
+  entries.find((entry): entry is PingEntry => entry.type === 'ping' && entry.id === id)!;
+
+/** Each breaks one promise and nothing else. */
+const PLANTS: readonly [string, ViolationKind, Plant][] = [
+  ['an acknowledged ping that is not in the history', 'lost', history('lives', (pings) => pings.slice(1))],
+  ['a ping that is in the history twice', 'doubled', history('lives', (pings) => [...pings, pings[3]!])],
+  ['a ping that nobody sent', 'invented', history('lives', (pings) => [...pings, { id: 'x', at: pings[0]!.at }])],
+  [
+    'a ping with the time of a clock that was wrong',
+    'misdated',
+    history('lives', ([ping, ...rest]) => [{ ...ping!, at: ping!.at + 5_000 }, ...rest]),
+  ],
+  [
+    'a valid ping that was answered 404',
+    'refused',
+    (entries) => [...entries, { ...first(entries, 'lives'), status: 404, pingId: null }],
+  ],
+  ['an alarm two seconds after a ping', 'false', alarm('lives', 62_000, 64_004)],
+  [
+    'an alarm a second before its time',
+    'false',
+    both(
+      incidents('dies', () => []),
+      messages('dies', () => []),
+      alarm('dies', 61_004, null),
+    ),
+  ],
+  ['an alarm about a job that never pinged', 'false', alarm('new', 62_000, null)],
+  ['an alarm while it was paused', 'false', both(pause('lives', 50_000, 100_000), alarm('lives', 70_000, 100_010))],
+  [
+    'an alarm about a job that tried and could not get through',
+    'false',
+    both(failing('lives', 100_000, 140_000), alarm('lives', 130_000, 140_004)),
+  ],
+  [
+    'a message about an incident that there is not',
+    'false',
+    both(
+      alarm('dies', 250_000, null),
+      incidents('dies', (all) => all.slice(0, 1)),
+    ),
+  ],
+  [
+    'a death that was not noticed',
+    'missed',
+    both(
+      incidents('dies', () => []),
+      messages('dies', () => []),
+    ),
+  ],
+  [
+    'a death and a return that were not noticed',
+    'missed',
+    both(
+      incidents('returns', (all) => all.slice(1)),
+      messages('returns', (message) => (message.at < SAMPLE_STARTED_AT + 100_000 ? [] : [message])),
+    ),
+  ],
+  [
+    'a receiver that was not told',
+    'missed',
+    messages('dies', (message) => (message.receiver === 'steady' ? [] : [message])),
+  ],
+  [
+    'a receiver that was told a minute late',
+    'missed',
+    messages('dies', (message) => [{ ...message, at: message.at + 60_000 }]),
+  ],
+  [
+    'a second key for the same thing',
+    'duplicate',
+    messages('dies', (message) => [message, { ...message, key: 'other', at: message.at + 5 }]),
+  ],
+  ['one key for two things', 'duplicate', messages('returns', (message) => [{ ...message, key: message.receiver }])],
+  [
+    'one silence told as two incidents',
+    'duplicate',
+    both(
+      incidents('dies', ([one]) => [{ ...one!, endedAt: null }]),
+      alarm('dies', 200_000, null),
+    ),
+  ],
+  [
+    'a recovery before its "down"',
+    'order',
+    messages('returns', (message) => [
+      message.transition === 'recovered' ? message : { ...message, at: message.at + 25_000 },
+    ]),
+  ],
+  [
+    'a "down" that overtakes the recovery before it',
+    'order',
+    messages('returns', (message) => [
+      message.transition === 'recovered' ? { ...message, at: message.at + 70_000 } : message,
+    ]),
+  ],
+  [
+    'a recovery that nobody is told of',
+    'order',
+    messages('returns', (message) => (message.transition === 'recovered' ? [] : [message])),
+  ],
+  [
+    'an incident that stays open',
+    'order',
+    both(
+      incidents('returns', (all) => all.map((each) => ({ ...each, endedAt: null }))),
+      messages('returns', (message) => (message.transition === 'recovered' ? [] : [message])),
+    ),
+  ],
+  [
+    'a recovery without a ping',
+    'order',
+    both(
+      incidents('dies', () => []),
+      messages('dies', () => []),
+      alarm('dies', 62_004, 180_000),
+    ),
+  ],
+  [
+    'something put aside',
+    'leftover',
+    (entries) => [...entries, { type: 'leftover', table: 'dead_letter', rows: 1, example: 'x' }],
+  ],
+];
+
+describe('the checker', () => {
+  it('finds nothing wrong with a run in which nothing was wrong, and counts it', () => {
+    const { figures, violations } = check(clean());
+    expect(violations).toEqual([]);
+    expect(figures).toEqual({
+      ...{ heartbeats: 4, pingsAcknowledged: 75 + 15 + 48, pingsFailed: 0, alarmsDue: 3, alarmsSent: 3, alarmsOpen: 0 },
+      ...{ messages: 10, repeats: 0 },
+    });
+  });
+
+  it.each(PLANTS)('finds %s (%s)', (_what, kind, plant) => {
+    expect([...new Set(check(plant(clean())).violations.map((violation) => violation.kind))]).toContain(kind);
+  });
+
+  it('allows a message that comes again under the same key', () => {
+    const again = messages('dies', (message) => [message, { ...message, at: message.at + 20_000 }])(clean());
+    expect(check(again)).toMatchObject({ violations: [], figures: { repeats: 2 } });
+  });
+
+  it('allows a refused ping to be in the history', () => {
+    const refused = change(clean(), 'ping', 'lives', (ping) => [
+      ping.sentAt === SAMPLE_STARTED_AT ? { ...ping, status: 503, pingId: null } : ping,
+    ]);
+    expect(check(refused)).toMatchObject({ violations: [], figures: { pingsFailed: 1 } });
+  });
+
+  it('lets a ping at the very deadline go either way', () => {
+    const edge: SampleJob = {
+      ...STRICT,
+      id: 'edge',
+      spells: [
+        { from: 0, to: 1 },
+        { from: 5_995, to: 6_000 },
+      ],
+    };
+    const inTime = sampleRun({ jobs: [edge], untilMs: 11_000 });
+    const tooLate = alarm('edge', 6_004, 6_006)(inTime);
+    expect([check(inTime).violations, check(tooLate).violations]).toEqual([[], []]);
+    expect(check(tooLate).figures.alarmsOpen).toBe(1);
+  });
+
+  it('asks for no alarm while a fault may have hidden the job, and for one soon after it', () => {
+    const faults = [
+      { kind: 'cut', target: 'Kafka', startedAt: SAMPLE_STARTED_AT + 61_000, endedAt: SAMPLE_STARTED_AT + 80_000 },
+    ];
+    const run = sampleRun({ jobs: [DIES], untilMs: UNTIL_MS, faults });
+    const without = both(
+      incidents('dies', () => []),
+      messages('dies', () => []),
+    )(run);
+    const late = alarm('dies', 105_000, null)(without);
+    expect(check(late).violations).toEqual([]);
+    expect(check(without).violations.map(({ kind }) => kind)).toEqual(['missed']);
+  });
+
+  it('cannot judge a journal that ends in the middle', () => {
+    expect(() => check(clean().slice(0, -1))).toThrow(/not that of a whole run/);
+  });
+});
+
+describe('the checker, whatever the jobs do', () => {
+  const spells = fc
+    .array(
+      fc.record({ lives: fc.integer({ min: 1_000, max: 40_000 }), silent: fc.integer({ min: 500, max: 60_000 }) }),
+      {
+        maxLength: 4,
+      },
+    )
+    .map((turns) => {
+      let at = 0;
+      return turns.map(({ lives, silent }) => {
+        const span = { from: at, to: at + lives };
+        at += lives + silent;
+        return span;
+      });
+    });
+  const job = fc.record({
+    id: fc.constantFrom('a', 'b', 'c', 'd'),
+    intervalMs: fc.integer({ min: 1_000, max: 20_000 }),
+    graceMs: fc.integer({ min: 500, max: 10_000 }),
+    alertAfterMisses: fc.integer({ min: 1, max: 3 }),
+    spells,
+  });
+  const jobs = fc.uniqueArray(job, { selector: ({ id }) => id, maxLength: 4 });
+
+  it('finds nothing wrong when nothing is', () => {
+    fc.assert(
+      fc.property(jobs, (some) => {
+        expect(check(sampleRun({ jobs: some, untilMs: UNTIL_MS })).violations).toEqual([]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('finds every single ping that is taken out of a history', () => {
+    fc.assert(
+      fc.property(jobs, fc.nat(), (some, choice) => {
+        const run = sampleRun({ jobs: some, untilMs: UNTIL_MS });
+        const all = run.flatMap((entry) =>
+          entry.type === 'history' ? entry.pings.map((ping) => ({ of: entry.id, ping })) : [],
+        );
+        fc.pre(all.length > 0);
+        const victim = all[choice % all.length]!;
+        const robbed = history(victim.of, (pings) => pings.filter(({ id }) => id !== victim.ping.id))(run);
+        expect(check(robbed).violations.map(({ kind, id }) => [kind, id])).toEqual([['lost', victim.of]]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('finds every single alarm that lasted for a while and was not told', () => {
+    fc.assert(
+      fc.property(jobs, fc.nat(), (some, choice) => {
+        const run = sampleRun({ jobs: some, untilMs: UNTIL_MS });
+        const all = run
+          .flatMap((entry) =>
+            entry.type === 'incidents' ? entry.incidents.map((incident) => ({ of: entry.id, incident })) : [],
+          )
+          .filter(
+            ({ incident: { startedAt, endedAt } }) =>
+              (endedAt ?? Infinity) > startedAt + 5_000 && startedAt < SAMPLE_STARTED_AT + UNTIL_MS - 60_000,
+          );
+        fc.pre(all.length > 0);
+        const { of, incident } = all[choice % all.length]!;
+        const silenced = both(
+          incidents(of, (each) => each.filter(({ id }) => id !== incident.id)),
+          messages(of, (message) => (message.incidentId === incident.id ? [] : [message])),
+        )(run);
+        expect(check(silenced).violations.map(({ kind, id }) => [kind, id])).toEqual([['missed', of]]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

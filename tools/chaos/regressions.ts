@@ -1,0 +1,35 @@
+import type { FaultPlan } from './faults/plan-faults';
+
+/** Faults at fixed instants, for runs that are always the same. */
+export interface Scenario {
+  readonly name: string;
+  /** Of the jobs. */
+  readonly seed: number;
+  readonly jobs: number;
+  readonly durationMs: number;
+  readonly faults: readonly FaultPlan[];
+}
+
+/** A bit of everything within half a minute: part of `npm test`. */
+export const SHORT: Scenario = {
+  name: 'short',
+  seed: 7,
+  jobs: 24,
+  durationMs: 23_000,
+  faults: [
+    // First what keeps pings from getting through: what is due after it takes longest.
+    { kind: 'cut', target: 'Kafka', atMs: 3_000, lastsMs: 2_000 },
+    { kind: 'kill', target: 'ingest-1', atMs: 6_000, lastsMs: 0 },
+    { kind: 'flush', target: 'Redis', atMs: 8_000, lastsMs: 0 },
+    { kind: 'freeze', target: 'deadline-scheduler-1', atMs: 9_000, lastsMs: 4_000 },
+    { kind: 'lost-answers', target: 'Postgres', atMs: 11_000, lastsMs: 600 },
+    { kind: 'kill', target: 'notifier-1', atMs: 13_000, lastsMs: 0 },
+    { kind: 'abort-commits', target: 'Postgres', atMs: 14_000, lastsMs: 2_000 },
+    { kind: 'clock', target: 'deadline-scheduler-1', atMs: 17_000, lastsMs: 4_000, amountMs: 86_400_000 },
+    { kind: 'kill', target: 'deadline-scheduler-2', atMs: 19_000, lastsMs: 0 },
+    { kind: 'outage', target: 'Redis', atMs: 20_000, lastsMs: 2_000 },
+  ],
+};
+
+/** What has found a bug once. `npm run chaos -- --regressions` runs them, one after the other. */
+export const REGRESSIONS: readonly Scenario[] = [SHORT];
