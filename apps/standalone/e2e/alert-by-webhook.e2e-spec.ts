@@ -67,7 +67,8 @@ describe('an alert by webhook', () => {
     });
 
     const { id, name } = heartbeat;
-    const told = { id, name, interval_secs: 2, grace_secs: 1, last_pinged_at: expect.stringMatching(RFC3339) };
+    const rhythm = { interval_secs: 2, schedule: null, timezone: null, grace_secs: 1 };
+    const told = { id, name, ...rhythm, last_pinged_at: expect.stringMatching(RFC3339) };
     expect(verified(down!)).toEqual({
       type: 'heartbeat.down',
       timestamp: new Date(dueAt).toISOString(),

@@ -19,6 +19,8 @@ describe('heartbeats, by the Tickstem contract', () => {
       name: 'Nächtliche Sicherung 🗄️',
       token: expect.any(String),
       interval_secs: 3600,
+      schedule: null,
+      timezone: null,
       grace_secs: 300,
       alert_after_misses: 2,
       status: 'active',
