@@ -110,14 +110,17 @@ export function tell(story: Story, fact: Fact, circumstances: Circumstances): vo
     run: null,
     blackout: (fact.kind === 'wentDown' && fact.blackout) || null,
   };
+  const raisedInError = fact.kind === 'recovered' && fact.raisedInError;
   story.transitions.push(transition);
   if (fact.kind === 'wentDown') {
     story.starts.push({ id, heartbeatId, projectId, incident: fact.incident });
   } else {
-    story.ends.push({ id, endedAt: fact.at, raisedInError: fact.kind === 'recovered' && fact.raisedInError });
+    story.ends.push({ id, endedAt: fact.at, raisedInError });
   }
   // A pause ends an incident by a person's hand: nobody needs to be told.
-  if (fact.kind !== 'incidentClosed') story.events.push(eventOf(transition, fact.incident, circumstances));
+  if (fact.kind !== 'incidentClosed') {
+    story.events.push(eventOf(transition, { ...fact.incident, raisedInError }, circumstances));
+  }
 }
 
 function addPeriods(story: Story, fact: Extract<Fact, { kind: 'missed' | 'unknown' }>, heartbeatId: string): void {
@@ -139,7 +142,7 @@ function addPeriods(story: Story, fact: Extract<Fact, { kind: 'missed' | 'unknow
 
 function eventOf(
   transition: IncidentTransition,
-  incident: OpenIncident,
+  incident: OpenIncident & { readonly raisedInError: boolean },
   { definition, lastPingAt, cause, now }: Circumstances,
 ): StoryEvent {
   const isDown = transition.kind === 'down';
@@ -169,6 +172,7 @@ function eventOf(
         endedAt: isDown ? null : transition.occurredAt,
         reason: incident.reason,
         misses: incident.misses,
+        ...(incident.raisedInError && { raisedInError: true }),
         ...(transition.blackout && { blackout: transition.blackout }),
       },
     },

@@ -1,5 +1,5 @@
 import { exampleFacts, unverified } from './example-facts';
-import { cause, expectation, formatDuration, formatInstant, outageMs, summary } from './incident-wording';
+import { apology, cause, expectation, formatDuration, formatInstant, outageMs, summary } from './incident-wording';
 
 describe('the words of a message', () => {
   it.each([
@@ -55,6 +55,15 @@ describe('the words of a message', () => {
     const recovered = exampleFacts({ transition: 'recovered' });
     expect(outageMs(recovered)).toBe(850_000);
     expect(summary(recovered)).toBe('was down for 14 minutes 10 seconds');
+  });
+
+  it('say that an alarm was raised in error, and nothing of a time in which the job was down', () => {
+    const raised = exampleFacts({ transition: 'recovered', incident: { raisedInError: true } });
+    expect(summary(raised)).toBe('raised in error, the ping had come in time');
+    expect(apology(raised)).toBe(
+      'The alarm was raised in error: the ping had come in time, but Flatline heard of it too late.',
+    );
+    expect(apology(exampleFacts({ transition: 'recovered' }))).toBeNull();
   });
 
   it('say what was expected, for intervals and for schedules, with and without grace', () => {

@@ -100,8 +100,15 @@ export function cause(facts: IncidentFacts): string {
   }
 }
 
+/** That an alarm was ours and not the job's, as a sentence; null where that is not so. */
+export function apology({ incident }: IncidentFacts): string | null {
+  if (!incident.raisedInError) return null;
+  return 'The alarm was raised in error: the ping had come in time, but Flatline heard of it too late.';
+}
+
 /** What happened, in a few words for a subject line. */
 export function summary(facts: IncidentFacts): string {
+  if (apology(facts)) return 'raised in error, the ping had come in time';
   if (facts.transition === 'recovered') return `was ${stateWord(facts)} for ${formatDuration(outageMs(facts))}`;
   const silence = silenceMs(facts);
   switch (facts.incident.reason) {

@@ -29,6 +29,8 @@ export const incidentFacts = z.object({
     endedAt: instant.nullable(),
     reason: incidentReason,
     misses: z.number().int().nonnegative(),
+    /** True in a recovery whose ping had come in time: the alarm was ours, not the job's. Not there otherwise. */
+    raisedInError: z.boolean().optional(),
     /** Why it is `unverified`: the last time before it in which no job could reach Flatline. Not there otherwise. */
     blackout: z.object({ startedAt: instant, endedAt: instant }).optional(),
   }),

@@ -34,6 +34,12 @@ describe('the mail about a recovery', () => {
     expect(mail.text).toContain('A ping came at 03:26:10 UTC, after 14 minutes 10 seconds down.');
   });
 
+  it('apologises when the ping had come in time', () => {
+    const raised = renderEmail(exampleFacts({ transition: 'recovered', incident: { raisedInError: true } }), baseUrl);
+    expect(raised.subject).toBe('Up again: nightly backup (raised in error, the ping had come in time)');
+    for (const form of [raised.text, raised.html]) expect(form).toContain('The alarm was raised in error');
+  });
+
   it('belongs to the same thread as the mail about going down', () => {
     expect(mail.threadId).toBe(renderEmail(exampleFacts(), baseUrl).threadId);
   });

@@ -1,6 +1,7 @@
 import { displayText } from '../display-text';
 import type { IncidentFacts } from '../incident-facts';
 import {
+  apology,
   awaySpan,
   cause,
   expectation,
@@ -64,7 +65,7 @@ function contentOf(facts: IncidentFacts, baseUrl: string): EmailContent {
     verdict: !isDown ? 'is up again' : isUnverified ? 'could not be verified' : 'is down',
     subject: `${word}: ${displayText(facts.heartbeat.name, SUBJECT_NAME_MAX_LENGTH)} (${summary(facts)})`,
     name: displayText(facts.heartbeat.name),
-    lead: isDown ? cause(facts) : recovery(facts),
+    lead: isDown ? cause(facts) : (apology(facts) ?? recovery(facts)),
     facts: isDown ? downFacts(facts) : recoveryFacts(facts),
     command: [
       'curl -H "Authorization: Bearer $FLATLINE_API_KEY" \\',

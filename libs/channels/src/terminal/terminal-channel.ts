@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ChannelKind } from '../channel-kind';
 import { displayText } from '../display-text';
 import type { IncidentFacts } from '../incident-facts';
-import { cause, formatDuration, outageMs, stateWord } from '../incident-wording';
+import { apology, cause, formatDuration, outageMs, stateWord } from '../incident-wording';
 import { delivered, retryable } from '../send-outcome';
 import type { SendOutcome } from '../send-outcome';
 
@@ -46,7 +46,8 @@ export function createTerminalChannel(stream: TerminalStream): ChannelKind<objec
 export function renderTerminal(facts: IncidentFacts): TerminalMessage {
   const at = new Date(facts.occurredAt).toISOString();
   const isDown = facts.transition === 'down';
-  const told = isDown ? cause(facts) : `It was ${stateWord(facts)} for ${formatDuration(outageMs(facts))}.`;
+  const outage = `It was ${stateWord(facts)} for ${formatDuration(outageMs(facts))}.`;
+  const told = isDown ? cause(facts) : (apology(facts) ?? outage);
   return {
     before: `${at}  `,
     word: !isDown ? 'UP AGAIN' : stateWord(facts) === 'unverified' ? 'UNVERIFIED' : 'DOWN',

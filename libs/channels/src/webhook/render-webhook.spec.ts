@@ -57,6 +57,12 @@ describe('the body of a webhook', () => {
     });
   });
 
+  it('says of a recovery that the alarm was raised in error, and of no other', () => {
+    const raised = exampleFacts({ transition: 'recovered', incident: { raisedInError: true } });
+    expect(JSON.parse(renderWebhook(raised).body)).toMatchObject({ data: { incident: { raised_in_error: true } } });
+    expect(renderWebhook(exampleFacts({ transition: 'recovered' })).body).not.toContain('raised_in_error');
+  });
+
   it('is the same bytes however often it is rendered', () => {
     expect(renderWebhook(exampleFacts())).toEqual(renderWebhook(exampleFacts()));
   });

@@ -28,6 +28,7 @@ export function renderWebhook({ transition, occurredAt, heartbeat, incident }: I
           ended_at: rfc3339(incident.endedAt),
           reason: incident.reason,
           misses: incident.misses,
+          ...(incident.raisedInError && { raised_in_error: true }),
           ...(incident.blackout && {
             blackout: {
               started_at: rfc3339(incident.blackout.startedAt),
