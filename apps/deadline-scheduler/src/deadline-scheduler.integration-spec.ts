@@ -40,7 +40,7 @@ describe('the deadline scheduler', () => {
   it('judges nothing while the watermark stands, however late it gets', async () => {
     await stage.startScheduler();
     const id = await stage.heartbeat(1, 0, 1);
-    const pingedAt = Date.now() - 60_000;
+    const pingedAt = Date.now() - 1_000;
     stage.acceptingSince = pingedAt - 10_000;
     await stage.pulse(pingedAt + 500);
     await stage.ping(id, pingedAt);
@@ -48,7 +48,7 @@ describe('the deadline scheduler', () => {
     const deadline = Date.now() + 1_500;
     while (Date.now() < deadline) {
       expect(await stage.incidents(id)).toEqual([]);
-      await stage.pulse(pingedAt + 1_000);
+      await stage.pulse(pingedAt + 999);
     }
     await stage.pulse();
     await eventually(async () => expect(await stage.incidents(id)).toHaveLength(1), { withinMs: 5_000 });

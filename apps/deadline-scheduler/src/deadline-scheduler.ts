@@ -1,13 +1,14 @@
 import type { AbsenceRules } from '@flatline/domain';
 import type { EventLog, LogSubscription } from '@flatline/event-log';
 import { DEADLINE_SCHEDULER_GROUP, HEARTBEATS_TOPIC, PINGS_TOPIC } from '@flatline/events';
-import type { Kernel } from '@flatline/service-kernel';
+import { ClockSkew, type Kernel } from '@flatline/service-kernel';
 import type { Timers } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
 import { AlarmClock } from './alarm-clock';
 import { DefinitionBatchHandler } from './definition-batch-handler';
 import { HistoryStore } from './history-store';
 import { Judge } from './judge';
+import { LogClockWatch } from './log-clock-watch';
 import { PingBatchHandler } from './ping-batch-handler';
 import { PingPartitions } from './ping-partitions';
 import { RuntimeStore } from './runtime-store';
@@ -39,6 +40,8 @@ export class DeadlineScheduler {
   private readonly sweep: Sweep;
   private readonly recovery: TimerRecovery;
   private readonly partitions: PingPartitions;
+  private readonly skew: ClockSkew;
+  private readonly logClock: LogClockWatch;
   private readonly pings: PingBatchHandler;
   private readonly definitions: DefinitionBatchHandler;
   /** The shards that this process reads. */
@@ -75,6 +78,8 @@ export class DeadlineScheduler {
     const onTimersFailed = (error: unknown): void => this.noteTimersFailed(error);
     const arm: AlarmClock['arm'] = (folded) => this.alarmClock.arm(folded);
 
+    this.skew = new ClockSkew(config.MAX_CLOCK_SKEW_MS);
+    this.logClock = new LogClockWatch({ log, clock, logger, owned, skew: this.skew });
     const judge = new Judge({ ...shared, arm });
     this.sweep = new Sweep({ ...shared, judge, owned });
     this.alarmClock = new AlarmClock({ timers, judge, partitions, clock, logger, onTimersFailed });
@@ -82,6 +87,7 @@ export class DeadlineScheduler {
     this.pings = new PingBatchHandler({
       ...shared,
       arm,
+      logClock: this.logClock,
       watermarkMoved: (shard, watermark) => this.watermarkMoved(shard, watermark),
       assigned: (shard) => this.assigned(shard),
       revoked: (shard) => this.revoked(shard),
@@ -100,6 +106,7 @@ export class DeadlineScheduler {
     await this.partitions.start();
     this.sweep.start();
     this.recovery.start();
+    this.logClock.start();
     this.subscriptions = [
       await log.consume({
         topic: HEARTBEATS_TOPIC,
@@ -115,6 +122,7 @@ export class DeadlineScheduler {
         handler: this.pings,
       }),
     ];
+    health.register('clock', () => this.skew.sentence());
     health.register('deadlines', () => this.notJudging(), 'watermark_stalled');
     health.register('deadline timers', () => this.alarmClock.missing(), 'timers_away');
     shutdown.on('workers', 'deadline scheduler', () => this.stop());
@@ -122,6 +130,7 @@ export class DeadlineScheduler {
 
   async stop(): Promise<void> {
     this.partitions.stop();
+    this.logClock.stop();
     await Promise.all([
       ...this.subscriptions.map((subscription) => subscription.close()),
       this.alarmClock.stop(),
@@ -141,6 +150,7 @@ export class DeadlineScheduler {
     this.owned.delete(shard);
     this.watermarks.delete(shard);
     this.sweep.revoked(shard);
+    this.logClock.revoked(shard);
     await this.alarmClock.revoked(shard);
   }
 

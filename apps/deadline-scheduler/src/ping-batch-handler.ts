@@ -14,6 +14,7 @@ import type { HealthRegistry, Logger, Tracing } from '@flatline/service-kernel';
 import { type BatchEvent, readBatch } from './batch';
 import { BatchTransaction, type BatchTransactionParts } from './batch-transaction';
 import type { Folded } from './fold';
+import type { LogClockWatch } from './log-clock-watch';
 import { reportMisfits, reportPoison } from './misfits';
 import type { SchedulerMetrics } from './scheduler-metrics';
 import type { ShardPosition } from './shard-progress-store';
@@ -29,6 +30,7 @@ export interface PingBatchParts extends BatchTransactionParts {
   readonly tracing: Tracing;
   /** After the commit, never before: timers to move. */
   readonly arm: (folded: readonly Folded[]) => void;
+  readonly logClock: Pick<LogClockWatch, 'noteRead'>;
   /** After the commit: the watermark of a shard is now this. */
   readonly watermarkMoved: (shard: number, watermark: number) => void;
   /** This process reads the shard now; called again after failures. */
@@ -73,6 +75,7 @@ export class PingBatchHandler implements PartitionHandler {
 
   async handle(shard: number, records: readonly LogRecord[]): Promise<void> {
     const { rules, logger, arm, watermarkMoved, metrics, tracing } = this.parts;
+    this.parts.logClock.noteRead(shard, records);
     const known = this.shards.get(shard);
     const first = records[0];
     const last = records.at(-1);

@@ -3,7 +3,7 @@ import type { LogProducer } from '@flatline/event-log';
 import { heartbeatDefined, HEARTBEATS_TOPIC, ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
 import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
 import { migrate } from '@flatline/persistence';
-import { createKernel, loadConfig, type Kernel } from '@flatline/service-kernel';
+import { type Clock, createKernel, loadConfig, type Kernel } from '@flatline/service-kernel';
 import { createTestDatabase, type TestDatabase } from '@flatline/test-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { DeadlineScheduler } from './deadline-scheduler';
@@ -26,8 +26,11 @@ export class Stage {
     public scheduler: DeadlineScheduler | null,
   ) {}
 
-  /** @param variables of the environment, beside those that every stage has */
-  static async open(database?: TestDatabase, variables: Record<string, string> = {}): Promise<Stage> {
+  /**
+   * @param variables of the environment, beside those that every stage has
+   * @param clock of the scheduler; the machine's unset
+   */
+  static async open(database?: TestDatabase, variables: Record<string, string> = {}, clock?: Clock): Promise<Stage> {
     const own = database ?? (await createTestDatabase('scheduler'));
     await migrate(own.url);
     // A lease shorter than an ingest could keep, so that tests of what comes after it need not wait.
@@ -35,7 +38,7 @@ export class Stage {
       ...loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS), ...variables }),
       INGEST_LEASE_SECONDS: 2,
     };
-    const kernel = createKernel(config);
+    const kernel = createKernel(config, { ...(clock && { clock }) });
     const infrastructure = await openInfrastructure(kernel, own.url);
     const producer = await infrastructure.log.producer({ exclusiveId: uuidv7() });
     await infrastructure.dataSource.query(
