@@ -2,6 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog, inGeneration, type LogTrouble } from '@flatline/event-log';
 import {
   DatabaseSession,
+  deadLetterCounts,
   DefinitionNotices,
   oldestOutboxSeconds,
   type Partitioning,
@@ -106,13 +107,20 @@ async function open(
     logger.warn({ err: error }, 'a notice of a changed definition could not be read'),
   );
 
+  let outboxMetrics: OutboxMetrics | undefined;
   if (needs.outbox) {
-    const relay = await reach('event log', logServer(kernel), () => startRelay(kernel, session, log));
+    const onBuried = (): void => outboxMetrics?.deadLetters.inc();
+    const relay = await reach('event log', logServer(kernel), () => startRelay(kernel, session, log, onBuried));
     shutdown.on('workers', 'outbox', () => relay.stop());
   }
 
   // Last, because neither a metric nor a probe can be taken back when a later step fails.
-  if (needs.outbox) new OutboxMetrics(kernel.metrics, () => oldestOutboxSeconds(dataSource));
+  if (needs.outbox) {
+    outboxMetrics = new OutboxMetrics(kernel.metrics, {
+      oldestSeconds: () => oldestOutboxSeconds(dataSource),
+      letters: () => deadLetterCounts(dataSource),
+    });
+  }
   if (needs.readyWith.includes('database'))
     health.register('database', () => databaseMissing(dataSource), 'database_away');
   if (needs.readyWith.includes('event log')) registerLog(health, log);

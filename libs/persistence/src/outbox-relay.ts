@@ -16,11 +16,21 @@ export interface RelayOptions {
   readonly publish: (events: readonly RelayedEvent[]) => Promise<void>;
   /** Why the events can never be published, by what `publish` threw; null when trying again may help. */
   readonly refusalOf: (error: unknown) => string | null;
+  /** An event went to the dead letters, because it can never be published. */
+  readonly onBuried: (event: BuriedEvent) => void;
   readonly onError: (error: unknown) => void;
+}
+
+export interface BuriedEvent {
+  readonly id: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly reason: string;
 }
 
 interface OutboxRow {
   seq: string;
+  id: string;
   topic: string;
   key: string;
   payload: string;
@@ -111,7 +121,7 @@ export class OutboxRelay {
     const { session } = this.options;
     if (this.ownedSlots.length === 0) return 0;
     const rows = await session.query<OutboxRow>(
-      `SELECT seq, topic, key, payload, traceparent FROM outbox WHERE slot = ANY($1::int[]) ORDER BY seq LIMIT ${BATCH_ROWS}`,
+      `SELECT seq, id, topic, key, payload, traceparent FROM outbox WHERE slot = ANY($1::int[]) ORDER BY seq LIMIT ${BATCH_ROWS}`,
       [this.ownedSlots],
     );
     if (rows.length === 0) return 0;
@@ -132,19 +142,19 @@ export class OutboxRelay {
 
   /** One row by itself, so that one the log will never take is put aside and holds up nobody. */
   private async publishOrBury(row: OutboxRow): Promise<void> {
-    const { session, refusalOf, onError } = this.options;
+    const { session, refusalOf, onBuried } = this.options;
     try {
       await this.publishRows([row]);
     } catch (error) {
       const reason = refusalOf(error);
       if (reason === null) throw error;
-      onError(error);
       await session.query(
         `WITH buried AS (DELETE FROM outbox WHERE seq = $1 RETURNING id, topic, key, payload)
          INSERT INTO dead_letter (id, source, topic, key, payload, reason, created_at)
          SELECT id, 'outbox', topic, key, convert_to(payload, 'UTF8'), $2, clock_timestamp() FROM buried`,
         [row.seq, reason],
       );
+      onBuried({ id: row.id, topic: row.topic, key: row.key, reason });
     }
   }
 
