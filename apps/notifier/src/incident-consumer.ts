@@ -1,7 +1,7 @@
 import type { ChannelRegistry } from '@flatline/channels';
 import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
 import { INCIDENTS_TOPIC, NOTIFIER_GROUP } from '@flatline/events';
-import { bury, moveOffset, nextOffset, type PoisonRecord, refusedDataState } from '@flatline/persistence';
+import { bury, isPoison, moveOffset, nextOffset, type PoisonRecord, reasonOf } from '@flatline/persistence';
 import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { DefaultChannels } from './default-channels';
@@ -9,7 +9,7 @@ import type { NotificationStore, ProjectChannel } from './notification-store';
 import { type PlanSpans, planSpans, withTraces } from './notification-spans';
 import type { NotifierMetrics } from './notifier-metrics';
 import type { PlannableChannel, PlannedNotification } from './plan-notifications';
-import { planNotifications } from './plan-notifications';
+import { lateDowns, planNotifications } from './plan-notifications';
 import { readIncidents } from './read-incidents';
 import type { ToldIncident } from './read-incidents';
 
@@ -67,7 +67,7 @@ export class IncidentConsumer implements PartitionHandler {
     try {
       plan = await this.inTransaction(partition, records, (manager) => this.planTogether(manager, told));
     } catch (error) {
-      if (refusedDataState(error) === null) throw error;
+      if (!isPoison(error)) throw error;
       plan = await this.inTransaction(partition, records, (manager) => this.planOneByOne(manager, told));
     }
     told.spans.forEach((span) => span.end());
@@ -107,9 +107,8 @@ export class IncidentConsumer implements PartitionHandler {
       try {
         planned.push(...(await manager.transaction((savepoint) => this.plan(savepoint, [incident], told.spans))));
       } catch (error) {
-        const state = refusedDataState(error);
-        if (state === null) throw error;
-        poison.push({ record: incident.record, reason: `refused by the database (SQLSTATE ${state})` });
+        if (!isPoison(error)) throw error;
+        poison.push({ record: incident.record, reason: reasonOf(error) });
       }
     }
     await bury(manager, poison, clock.now());
@@ -129,6 +128,7 @@ export class IncidentConsumer implements PartitionHandler {
     const known = await store.known(manager, incidentIds);
     const planned = planNotifications(incidents, this.audiences(stored), known); // 4
     await store.insert(manager, withTraces(planned, spans), clock.now());
+    await store.retellRecoveries(manager, lateDowns(planned, known), clock.now());
     return planned;
   }
 

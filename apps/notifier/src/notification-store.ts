@@ -62,4 +62,16 @@ export class NotificationStore {
       ],
     );
   }
+
+  /** Lets the recoveries of these "downs" that were suppressed follow them. */
+  async retellRecoveries(manager: EntityManager, downs: readonly PlannedNotification[], now: number): Promise<void> {
+    if (downs.length === 0) return;
+    await manager.query(
+      `UPDATE notification n SET status = 'pending', reason = NULL, finished_at = NULL, next_attempt_at = $3, seq = DEFAULT
+       FROM unnest($1::uuid[], $2::text[]) AS told(incident_id, channel_id)
+       WHERE n.incident_id = told.incident_id AND n.channel_id = told.channel_id AND n.transition = 'recovered'
+         AND n.status = 'suppressed' AND n.reason = 'never_told'`,
+      [downs.map(({ incidentId }) => incidentId), downs.map(({ channelId }) => channelId), new Date(now)],
+    );
+  }
 }

@@ -196,6 +196,19 @@ describe('the notifier', () => {
     );
   });
 
+  /** Guarded by `retellRecoveries` in notification-store.ts: without it "down" stays the last word. */
+  it('tells a recovery after its "down" although the log told it before, as a replay does', async () => {
+    notifier = await TestNotifier.start(database.url, hookEnv());
+    const incident = testIncident();
+    await notifier.recover(incident);
+    await eventually(async () => expect(await statuses()).toEqual(['recovered webhook never_told']));
+    await notifier.goDown(incident);
+    await eventually(() => expect(types()).toEqual(['down', 'recovered']));
+    await eventually(async () =>
+      expect(await statuses()).toEqual(['down webhook delivered', 'recovered webhook delivered']),
+    );
+  });
+
   it('puts aside what it cannot read or the database refuses, and goes on', async () => {
     notifier = await TestNotifier.start(database.url, hookEnv());
     const good = testIncident();

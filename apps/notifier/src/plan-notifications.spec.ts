@@ -1,6 +1,6 @@
 import type { LogRecord } from '@flatline/event-log';
 import type { KnownNotification, PlannableChannel } from './plan-notifications';
-import { notificationId, planNotifications, TERMINAL_CHANNEL } from './plan-notifications';
+import { lateDowns, notificationId, planNotifications, TERMINAL_CHANNEL } from './plan-notifications';
 import { readIncidents } from './read-incidents';
 import type { ToldIncident } from './read-incidents';
 import { downRecord, recoveredRecord, testIncident } from './test-incidents';
@@ -81,6 +81,18 @@ describe('planning', () => {
       'recovered hook never_told',
       'recovered terminal pending',
     ]);
+  });
+
+  it('finds the "downs" that come after their recovery, in the log or in the same batch, and no others', () => {
+    const late = (incidents: ToldIncident[], known: KnownNotification[] = []): string[] =>
+      lateDowns(
+        planNotifications(incidents, () => [mail], known),
+        known,
+      ).map(({ channelId }) => channelId);
+    expect(late([down], [{ ...told(mail, 'suppressed'), transition: 'recovered' }])).toEqual(['mail']);
+    expect(late([recovered, down])).toEqual(['mail']);
+    expect(late([down, recovered])).toEqual([]);
+    expect(late([down])).toEqual([]);
   });
 
   it('gives a notification the same id whenever it is planned, and no two the same', () => {

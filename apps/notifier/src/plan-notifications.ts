@@ -92,6 +92,22 @@ export function planNotifications(
   return planned;
 }
 
+/**
+ * The "downs" among what was planned that come after their own recovery, as one that was put aside and replayed does.
+ * The recovery was suppressed, because nobody had been told; now it has to follow, or "down" would be the last word.
+ */
+export function lateDowns(
+  planned: readonly PlannedNotification[],
+  known: readonly KnownNotification[],
+): PlannedNotification[] {
+  const recovered = new Set<string>();
+  for (const { incidentId, transition } of known) if (transition === 'recovered') recovered.add(incidentId);
+  return planned.filter(({ incidentId, transition, status }) => {
+    if (transition === 'recovered') recovered.add(incidentId);
+    return transition === 'down' && status === 'pending' && recovered.has(incidentId);
+  });
+}
+
 function audience(
   channels: readonly PlannableChannel[],
   toldBefore: readonly KnownNotification[],
