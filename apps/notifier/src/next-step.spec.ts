@@ -14,6 +14,13 @@ describe('after an attempt', () => {
     expect(nextStep(permanent('no'), fresh, createdAt, 0)).toEqual({ status: 'dead', reason: 'refused' });
   });
 
+  it('that failed by the settings of the channel nothing follows until somebody mends them', () => {
+    expect(nextStep(permanent('no', 'settings'), fresh, createdAt, 0)).toEqual({
+      status: 'dead',
+      reason: 'unusable_settings',
+    });
+  });
+
   it.each([
     [1, 2_000],
     [2, 4_000],

@@ -4,7 +4,8 @@ import type { SendOutcome } from '@flatline/channels';
  * Why a notification ended without anybody being told. A closed set: the column, the metric's label and the answer to
  * "why was I not told?".
  *
- * - `refused`: the other side refused it for good, or the channel's settings cannot be used
+ * - `refused`: the other side refused it for good
+ * - `unusable_settings`: the channel's settings do not fit its kind
  * - `expired`: it was tried until the age limit
  * - `unreadable`: the stored facts are not what this version understands
  * - `never_told`: a recovery of an incident that this channel was never told about
@@ -14,6 +15,7 @@ import type { SendOutcome } from '@flatline/channels';
  */
 export const notToldReasons = [
   'refused',
+  'unusable_settings',
   'expired',
   'unreadable',
   'never_told',
@@ -54,7 +56,7 @@ export function nextStep(outcome: SendOutcome, history: AttemptHistory, now: num
     case 'delivered':
       return { status: 'delivered' };
     case 'permanent':
-      return { status: 'dead', reason: 'refused' };
+      return { status: 'dead', reason: outcome.fault === 'settings' ? 'unusable_settings' : 'refused' };
     case 'retryable': {
       const waitMs = Math.max(backOffMs(history.attempts, random), outcome.retryAfterMs ?? 0);
       const nextAttemptAt = now + Math.round(waitMs);

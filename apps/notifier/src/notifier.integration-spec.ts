@@ -182,6 +182,7 @@ describe('the notifier', () => {
     );
   });
 
+  /** Guarded by `dispatchTo` in libs/channels/src/channel-registry.ts. */
   it('lets a channel whose settings no longer fit harm itself alone', async () => {
     notifier = await TestNotifier.start(database.url, hookEnv());
     await notifier.addChannel('webhook', { address: 'nonsense' });
@@ -191,7 +192,7 @@ describe('the notifier', () => {
       expect((await statuses()).sort()).toEqual([
         'down pigeon unknown_kind',
         'down webhook delivered',
-        'down webhook refused',
+        'down webhook unusable_settings',
       ]),
     );
   });

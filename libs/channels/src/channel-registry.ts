@@ -83,7 +83,7 @@ async function dispatchTo(kind: ChannelKind | undefined, dispatch: Dispatch): Pr
   const parsed = kind.settings.safeParse(dispatch.settings);
   if (!parsed.success) {
     const where = parsed.error.issues.map((issue) => issue.path.join('.') || '(root)').join(', ');
-    return permanent(`the channel's settings do not fit its kind at: ${where}`);
+    return permanent(`the channel's settings do not fit its kind at: ${where}`, 'settings');
   }
   try {
     return await kind.send(kind.render(dispatch.facts), {

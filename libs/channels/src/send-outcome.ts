@@ -1,3 +1,6 @@
+/** Who has to change something: the other side said no, or the settings of the channel cannot be used. */
+export type PermanentFault = 'receiver' | 'settings';
+
 /**
  * How one attempt to tell people ended. Decided once, at the edge, by the kind that made the attempt.
  *
@@ -11,9 +14,13 @@
 export type SendOutcome =
   | { readonly outcome: 'delivered'; readonly reason: string }
   | { readonly outcome: 'retryable'; readonly reason: string; readonly retryAfterMs?: number }
-  | { readonly outcome: 'permanent'; readonly reason: string };
+  | { readonly outcome: 'permanent'; readonly reason: string; readonly fault: PermanentFault };
 
 export const delivered = (reason: string): SendOutcome => ({ outcome: 'delivered', reason });
-export const permanent = (reason: string): SendOutcome => ({ outcome: 'permanent', reason });
+export const permanent = (reason: string, fault: PermanentFault = 'receiver'): SendOutcome => ({
+  outcome: 'permanent',
+  reason,
+  fault,
+});
 export const retryable = (reason: string, retryAfterMs?: number): SendOutcome =>
   retryAfterMs === undefined ? { outcome: 'retryable', reason } : { outcome: 'retryable', reason, retryAfterMs };

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { SendOutcome } from '@flatline/channels';
+import { permanent, type SendOutcome } from '@flatline/channels';
 import type { Logger } from '@flatline/service-kernel';
 import type { AlertNotice } from './alert-book';
 import { AlertPost } from './alert-post';
@@ -71,7 +71,7 @@ describe('the post of operator alerts', () => {
   });
 
   it('gives up what is refused for good, with a line', async () => {
-    answers = [{ outcome: 'permanent', reason: 'the receiver answered 410' }];
+    answers = [permanent('the receiver answered 410')];
     post.post(notice('raised'));
     await settle();
     expect([offered.length, pauses.length, lines]).toEqual([1, 0, ['an operator alert was refused for good']]);
