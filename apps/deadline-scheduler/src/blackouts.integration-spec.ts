@@ -25,10 +25,14 @@ describe('all ingests away for three minutes', () => {
     await stage.close();
   });
 
-  /** The last ingest retired at an instant, and everything up to there was applied. */
-  async function lastHeardOf(at: number): Promise<void> {
+  /** The last ingest retired at an instant, or died, and everything up to there was applied. */
+  async function lastHeardOf(at: number, { died = false } = {}): Promise<void> {
     const { dataSource, log } = stage.infrastructure;
-    const progress = { ingests: {}, spells: [{ ingestId: 'gone', from: at - 3_600_000, to: at }] };
+    const silent = { epoch: 1, lowWatermark: at, highestSequence: 0, silence: null };
+    const progress = {
+      ingests: died ? { gone: silent } : {},
+      spells: [{ ingestId: 'gone', from: at - 3_600_000, to: at }],
+    };
     await dataSource.query(
       `INSERT INTO consumer_offset (consumer_group, topic, partition, log_identity, next_offset, watermark, ingests, updated_at)
        SELECT $1, $2, shard, $3, 0, $4, $5, now() FROM generate_series(0, $6::int - 1) AS shard`,
@@ -139,6 +143,21 @@ describe('all ingests away for three minutes', () => {
     const metrics = await stage.kernel.metrics.registry.metrics();
     expect(metrics).toContain(`flatline_absences_total{kind="blackout"} ${PARTITIONS}`);
     expect(metrics).toContain(`flatline_absence_seconds_total{kind="blackout"} ${(PARTITIONS * AWAY_MS) / SECOND}`);
+  });
+
+  /** Guarded by `presumedAbsences` in libs/domain/src/watermark.ts: nothing is certain until that lease is over. */
+  it('alarm nobody about a job that is back before the lease of the last ingest, which died, is over', async () => {
+    const backAt = Date.now();
+    const goneAt = backAt - AWAY_MS;
+    await lastHeardOf(goneAt, { died: true });
+    const id = await stage.heartbeat(60, 10, 1);
+    await stage.ping(id, goneAt - 30 * SECOND);
+    await stage.startScheduler();
+    await stage.pulse(backAt + 1, { acceptingSince: backAt });
+    await stage.ping(id, backAt + 300);
+    await eventually(async () => expect(await stage.pingCount(id)).toBe(2));
+    expect((await lines(id)).map(({ kind }) => kind)).toEqual(['unknown']);
+    expect(await stage.incidents(id)).toEqual([]);
   });
 
   /** Guarded by `withAbsences` and `effectiveDeadline` in libs/domain/src/absences.ts. */

@@ -3,6 +3,7 @@ import {
   isBlackout,
   notePing,
   overSince,
+  presumedAbsences,
   withAbsences,
   type Absence,
   type AbsenceRules,
@@ -94,7 +95,7 @@ export class PingBatchHandler implements PartitionHandler {
       from: known.position.nextOffset,
       to,
       absences: { changed: changedSince(known.absences, absences), over },
-      context: { absences, rules },
+      context: { absences: withAbsences(absences, presumedAbsences(advance.progress)), rules },
       spans,
     });
     endSpans(spans);

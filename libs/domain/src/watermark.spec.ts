@@ -1,4 +1,12 @@
-import { applyPulse, PULSES_TO_DROP, emptyProgress, notePing, type Pulse, type ShardProgress } from './watermark';
+import {
+  applyPulse,
+  emptyProgress,
+  notePing,
+  presumedAbsences,
+  type Pulse,
+  PULSES_TO_DROP,
+  type ShardProgress,
+} from './watermark';
 
 const T0 = 1_760_000_000_000;
 const LEASE_MS = 10_000;
@@ -218,6 +226,20 @@ describe('absences', () => {
       pulse(6_000, { ingestId: 'b' }),
     );
     expect(absences).toEqual([]);
+  });
+
+  /** Guarded by `presumedAbsences` in libs/domain/src/watermark.ts. */
+  it('are presumed while the lease of an ingest that died runs on, before they are certain', () => {
+    const back = pulse(14_000, { ingestId: 'b', acceptingSince: T0 + 14_000 });
+    const { progress, absences } = after(pulse(0), pulse(500), back);
+    expect(absences).toEqual([]);
+    expect(presumedAbsences(progress)).toEqual([{ startedAt: T0 + 500, endedAt: T0 + 14_000 }]);
+  });
+
+  it('are not presumed while everything up to the newest word is covered', () => {
+    const { progress } = after(pulse(0), pulse(250, { ingestId: 'b' }), pulse(500), pulse(700));
+    expect(presumedAbsences(progress)).toEqual([]);
+    expect(presumedAbsences(emptyProgress)).toEqual([]);
   });
 
   it('are none before the first ingest ever', () => {

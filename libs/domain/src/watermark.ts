@@ -131,6 +131,16 @@ export function applyPulse(before: ShardProgress, pulse: Pulse, appendedAt: numb
   };
 }
 
+/**
+ * Time after the watermark, up to the newest word of any ingest, that no spell covers as far as is known. It becomes an
+ * absence when the watermark passes it, unless an ingest that is silent now says later that it was there. A ping that has
+ * come since is judged as if it were one already: while the lease of an ingest that died runs on, nothing is certain.
+ */
+export function presumedAbsences({ watermark, spells }: ShardProgress): readonly Absence[] {
+  if (watermark === null) return [];
+  return uncovered(spells, watermark, Math.max(watermark, ...spells.map((spell) => spell.to)));
+}
+
 function nothingNew(progress: ShardProgress): PulseResult {
   return { progress, absences: [], missingRecords: 0 };
 }
