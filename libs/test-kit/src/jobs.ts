@@ -22,7 +22,7 @@ export class Jobs {
 
   constructor(
     readonly heartbeat: ApiHeartbeat,
-    private readonly api: ApiSession,
+    private readonly api: Pick<ApiSession, 'ping'>,
     private readonly options: JobsOptions,
   ) {
     this.done = Promise.all(Array.from({ length: options.count }, () => this.run()));
