@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { printMeasurement } from '@flatline/test-kit';
 import { check } from './checker/check';
-import { recoveriesOf } from './checker/recoveries';
 import { createJournal, readJournal } from './journal/journal-file';
 import { planJobs } from './population/plan-jobs';
 import { SHORT } from './regressions';
@@ -30,7 +29,7 @@ describe('a cluster under faults', () => {
     await journal.close();
     const entries = readJournal(journal.file);
     const verdict = check(entries);
-    printMeasurement(reportText(verdict, recoveriesOf(entries)));
+    printMeasurement(reportText(entries, verdict));
     expect(verdict.violations).toEqual([]);
     expect(verdict.figures).toMatchObject({ heartbeats: jobs + 8 });
     expect(verdict.figures.pingsAcknowledged).toBeGreaterThan(500);

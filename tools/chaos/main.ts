@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import * as path from 'node:path';
 import { check } from './checker/check';
-import { recoveriesOf } from './checker/recoveries';
 import { REGRESSIONS, type Scenario } from './regressions';
 import { planFaults } from './faults/plan-faults';
 import { createJournal, readJournal } from './journal/journal-file';
@@ -83,7 +82,7 @@ async function runAndJudge(run: Run, { folder, keep }: { folder: string; keep: b
 function judge(journalFile: string): boolean {
   const entries = readJournal(journalFile);
   const verdict = check(entries);
-  say(`\n${reportText(verdict, recoveriesOf(entries))}`);
+  say(`\n${reportText(entries, verdict)}`);
   return verdict.violations.length === 0;
 }
 

@@ -20,6 +20,7 @@ export const SHORT: Scenario = {
     // First what keeps pings from getting through: what is due after it takes longest.
     { kind: 'cut', target: 'Kafka', atMs: 3_000, lastsMs: 2_000 },
     { kind: 'kill', target: 'ingest-1', atMs: 6_000, lastsMs: 0 },
+    { kind: 'clock', target: 'ingest-2', atMs: 6_500, lastsMs: 3_000, amountMs: -90_000 },
     { kind: 'flush', target: 'Redis', atMs: 8_000, lastsMs: 0 },
     { kind: 'freeze', target: 'deadline-scheduler-1', atMs: 9_000, lastsMs: 4_000 },
     { kind: 'lost-answers', target: 'Postgres', atMs: 11_000, lastsMs: 600 },

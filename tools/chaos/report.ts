@@ -1,6 +1,8 @@
 import type { Verdict } from './checker/check';
-import { type Recovery, WELL_LAG_MS } from './checker/recoveries';
+import { type Lateness, latenessOf } from './checker/lateness';
+import { recoveriesOf, type Recovery, WELL_LAG_MS } from './checker/recoveries';
 import { type ViolationKind, VIOLATION_KINDS } from './checker/verdict';
+import type { Entry } from './journal/entries';
 
 /** How each kind of violation is called in the table. */
 const TITLES: Record<ViolationKind, string> = {
@@ -18,7 +20,7 @@ const TITLES: Record<ViolationKind, string> = {
 const SHOWN_VIOLATIONS = 40;
 
 /** The tables of a run, for people. */
-export function reportText({ figures, violations }: Verdict, recoveries: readonly Recovery[]): string {
+export function reportText(entries: readonly Entry[], { figures, violations }: Verdict): string {
   const count = (kind: ViolationKind): number => violations.filter((each) => each.kind === kind).length;
   const rows: [string, string][] = [
     ['heartbeats', String(figures.heartbeats)],
@@ -27,6 +29,7 @@ export function reportText({ figures, violations }: Verdict, recoveries: readonl
     ['alarms due', String(figures.alarmsDue)],
     ['alarms sent', String(figures.alarmsSent)],
     ['  of which cannot be judged', String(figures.alarmsOpen)],
+    ['  told after the deadline: median, 95 %, longest', latenessText(latenessOf(entries))],
     ['messages', String(figures.messages)],
     ['  of which again, under the same key', String(figures.repeats)],
     ...VIOLATION_KINDS.map((kind): [string, string] => [TITLES[kind], String(count(kind))]),
@@ -37,7 +40,7 @@ export function reportText({ figures, violations }: Verdict, recoveries: readonl
   const rest = violations.length - shown.length;
   return [
     table(rows),
-    recoveryText(recoveries),
+    recoveryText(recoveriesOf(entries)),
     ...(violations.length > 0 ? [`${violations.length} violations:`, ...shown] : ['no violation']),
     ...(rest > 0 ? [`  and ${rest} more`] : []),
     '',
@@ -46,13 +49,20 @@ export function reportText({ figures, violations }: Verdict, recoveries: readonl
 
 /** One line for each fault, in the order in which they ended. */
 function recoveryText(recoveries: readonly Recovery[]): string {
-  const seconds = (ms: number | null): string => (ms === null ? 'never' : `${(ms / 1000).toFixed(1)} s`);
   const rows = recoveries.map(({ fault, pingsAfterMs, lagAfterMs }): string[] => [
     fault.name,
     seconds(pingsAfterMs),
     seconds(lagAfterMs),
   ]);
   return table([['fault', 'pings everywhere after', `lag below ${WELL_LAG_MS / 1000} s after`], ...rows]);
+}
+
+function latenessText(lateness: Lateness | null): string {
+  return lateness === null ? '-' : [lateness.medianMs, lateness.p95Ms, lateness.maxMs].map(seconds).join(', ');
+}
+
+function seconds(ms: number | null): string {
+  return ms === null ? 'never' : `${(ms / 1000).toFixed(1)} s`;
 }
 
 function table(rows: readonly (readonly string[])[]): string {
