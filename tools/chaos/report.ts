@@ -15,6 +15,7 @@ const TITLES: Record<ViolationKind, string> = {
   missed: 'missed alarms',
   duplicate: 'duplicates without the same key',
   order: 'order violations',
+  garbled: 'messages that cannot be read',
   leftover: 'things put aside or left undone',
 };
 const SHOWN_VIOLATIONS = 40;

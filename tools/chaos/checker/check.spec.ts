@@ -202,6 +202,11 @@ const PLANTS: readonly [string, ViolationKind, Plant][] = [
     ),
   ],
   [
+    'a message without a body',
+    'garbled',
+    (entries) => [...entries, { type: 'garbled', receiver: 'steady', at: SAMPLE_STARTED_AT, what: 'POST' }],
+  ],
+  [
     'something put aside',
     'leftover',
     (entries) => [...entries, { type: 'leftover', table: 'dead_letter', rows: 1, example: 'x' }],

@@ -55,6 +55,12 @@ export function check(entries: readonly Entry[]): Verdict {
       id: null,
       what: `${rows} in ${table}: ${example}`,
     }));
+  const garbled = entries
+    .filter((entry) => entry.type === 'garbled')
+    .map(({ receiver, at, what }) => ({
+      ...{ kind: 'garbled' as const, id: null },
+      what: `${receiver} got at ${clock(at)}: ${what}`,
+    }));
   const attempts = truths.flatMap((truth) => truth.attempts);
   const sum = (count: (result: HeartbeatResult) => number): number =>
     results.reduce((total, result) => total + count(result), 0);
@@ -69,7 +75,7 @@ export function check(entries: readonly Entry[]): Verdict {
       messages: messages.length,
       repeats: countRepeats(messages),
     },
-    violations: [...results.flatMap(({ violations }) => violations), ...checkKeys(messages), ...leftovers],
+    violations: [...results.flatMap(({ violations }) => violations), ...checkKeys(messages), ...garbled, ...leftovers],
   };
 }
 

@@ -10,6 +10,7 @@
  * - `missed`: a job was silent and no alarm came, or not in time
  * - `duplicate`: one thing told under two keys, or one silence told as two incidents
  * - `order`: a recovery before its "down", a "down" that overtook a recovery, or a last word that is not the true one
+ * - `garbled`: a receiver got something that is no message
  * - `leftover`: something was put aside or is still waiting when all should be done
  */
 export const VIOLATION_KINDS = [
@@ -22,6 +23,7 @@ export const VIOLATION_KINDS = [
   'missed',
   'duplicate',
   'order',
+  'garbled',
   'leftover',
 ] as const;
 export type ViolationKind = (typeof VIOLATION_KINDS)[number];

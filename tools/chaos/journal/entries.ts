@@ -11,6 +11,7 @@ export type Entry =
   | ControlEntry
   | FaultEntry
   | MessageEntry
+  | GarbledEntry
   | LagEntry
   | QuietEntry
   | HistoryEntry
@@ -100,6 +101,14 @@ export interface MessageEntry {
   readonly reason: string;
   /** The receiver answered 2xx. */
   readonly isTaken: boolean;
+}
+
+/** Something came to a receiver that is no message. */
+export interface GarbledEntry {
+  readonly type: 'garbled';
+  readonly receiver: string;
+  readonly at: number;
+  readonly what: string;
 }
 
 /** How far the watermark was behind in the shard that was furthest behind; null: it could not be asked. */

@@ -4,10 +4,11 @@ import {
   type WebhookAnswer,
   type WebhookReceiver,
 } from '@flatline/test-kit';
-import type { MessageEntry, Receiver } from '../journal/entries';
+import type { GarbledEntry, MessageEntry, Receiver } from '../journal/entries';
 import type { JournalWriter } from '../journal/journal-file';
 import { type Random } from '../random';
 
+const PATH = '/flatline';
 /** Of what a flaky receiver is sent, it takes the rest. */
 const REFUSED_SHARE = 0.35;
 const REFUSALS: readonly WebhookAnswer[] = [
@@ -41,9 +42,11 @@ export async function startReceiver(
   const down = new Set<string>();
   let isCalm = random === null;
   receiver.answerWith((request) => {
+    if (request.path !== PATH) return { status: 404 }; // somebody else's, on a port that was theirs once
     const answer = isCalm || random === null ? {} : flakyAnswer(random);
     const message = messageOf(name, request, answer);
     journal.write(message);
+    if (message.type === 'garbled') return answer;
     if (message.isTaken && message.transition === 'down') down.add(message.id);
     else if (message.isTaken) down.delete(message.id);
     return answer;
@@ -51,7 +54,7 @@ export async function startReceiver(
   return {
     name,
     isFlaky: random !== null,
-    url: receiver.url,
+    url: `${receiver.url}${PATH}`,
     isDown: (id) => down.has(id),
     calm: () => {
       isCalm = true;
@@ -73,8 +76,13 @@ interface Body {
   };
 }
 
-function messageOf(receiver: string, request: ReceivedRequest, answer: WebhookAnswer): MessageEntry {
-  const { type, data } = JSON.parse(request.body) as Body;
+function messageOf(receiver: string, request: ReceivedRequest, answer: WebhookAnswer): MessageEntry | GarbledEntry {
+  const body = bodyOf(request.body);
+  if (body === null) {
+    const what = `${request.method} with ${request.body.length} characters`;
+    return { type: 'garbled', receiver, at: request.receivedAt, what };
+  }
+  const { type, data } = body;
   return {
     ...{ type: 'message', receiver, at: request.receivedAt },
     key: String(request.headers['webhook-id']),
@@ -84,4 +92,12 @@ function messageOf(receiver: string, request: ReceivedRequest, answer: WebhookAn
     reason: data.incident.reason,
     isTaken: answer.failure === undefined && (answer.status ?? 204) < 300,
   };
+}
+
+function bodyOf(text: string): Body | null {
+  try {
+    return JSON.parse(text) as Body;
+  } catch {
+    return null;
+  }
 }
