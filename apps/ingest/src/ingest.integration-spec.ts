@@ -6,7 +6,14 @@ import { mintPingToken, type TokenKeyring } from '@flatline/domain';
 import { eventParser, ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
 import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
 import { announceDefinition, migrate } from '@flatline/persistence';
-import { createKernel, KernelModule, loadConfig, startHttpApplication, type Kernel } from '@flatline/service-kernel';
+import {
+  createKernel,
+  KernelModule,
+  loadConfig,
+  startHttpApplication,
+  SystemClock,
+  type Kernel,
+} from '@flatline/service-kernel';
 import { eventually, startTestPostgres, type TestPostgres } from '@flatline/test-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { IngestModule } from './ingest.module';
@@ -24,6 +31,9 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
   let kernel: Kernel;
   let infrastructure: Infrastructure;
   let base: string;
+  const system = new SystemClock();
+  /** How far the clock of the ingest is ahead, ms. */
+  let aheadMs = 0;
 
   beforeAll(async () => {
     postgres = await startTestPostgres();
@@ -34,7 +44,9 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
       PING_TOKEN_KEYS: KEY.toString('base64url'),
       PING_PARTITIONS: '2',
     });
-    kernel = createKernel(config);
+    kernel = createKernel(config, {
+      clock: { now: () => system.now() + aheadMs, monotonic: () => system.monotonic() },
+    });
     infrastructure = await openInfrastructure(kernel, postgres.url);
     const ingest = IngestModule.forRoot({ exclusiveId: 'embedded', onFenced: () => {}, onStuck: () => {} });
     const imports = [KernelModule.forRoot(kernel, infrastructure.providers), ingest];
@@ -189,5 +201,14 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
     for (const { id } of acknowledged) expect(ids.has(id)).toBe(true);
     const spells = events.flatMap((event) => (event.type === 'ingest.pulsed' ? [event.data.acceptingSince] : []));
     await eventually(() => expect(new Set(spells).size).toBeGreaterThan(1));
+  });
+
+  it('is a matter for the operator while its clock is wrong, and not any more when it is right', async () => {
+    const conditions = async () => (await kernel.health.findings()).map(({ condition }) => condition);
+    expect(await conditions()).not.toContain('clock_skewed');
+    aheadMs = 60_000;
+    await eventually(async () => expect(await conditions()).toContain('clock_skewed'));
+    aheadMs = 0;
+    await eventually(async () => expect(await conditions()).not.toContain('clock_skewed'), { withinMs: 20_000 });
   });
 });

@@ -1,7 +1,7 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog } from '@flatline/event-log';
 import { DefinitionNotices } from '@flatline/persistence';
-import { ClockSkew, type Kernel, KERNEL } from '@flatline/service-kernel';
+import { ClockSkew, type Finding, type Kernel, KERNEL } from '@flatline/service-kernel';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { IngestDirectory } from './ingest-directory';
@@ -43,8 +43,9 @@ export class IngestModule {
       {
         provide: PingAppender,
         inject: [KERNEL, EVENT_LOG],
-        useFactory: async ({ config, clock, logger, metrics, tracing }: Kernel, log: EventLog) => {
+        useFactory: async ({ config, clock, health, logger, metrics, tracing }: Kernel, log: EventLog) => {
           const skew = new ClockSkew(config.MAX_CLOCK_SKEW_MS);
+          health.watch(() => findingOf(skew));
           const accepting = (): number => appender.acceptingPartitions;
           const appender: PingAppender = new PingAppender({
             producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
@@ -66,4 +67,9 @@ export class IngestModule {
     ];
     return { module: IngestModule, providers };
   }
+}
+
+function findingOf(skew: ClockSkew): Finding<'clock_skewed'>[] {
+  const sentence = skew.sentence();
+  return sentence === null ? [] : [{ condition: 'clock_skewed', sentence }];
 }

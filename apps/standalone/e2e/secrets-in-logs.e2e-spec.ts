@@ -17,14 +17,15 @@ describe('what a whole run prints', () => {
   const dataDir = createDataDir();
   let smtp: TestSmtp;
   let receiver: WebhookReceiver;
+  let operator: WebhookReceiver;
   let flatline: Flatline | undefined;
   beforeAll(async () => {
     smtp = await startTestSmtp();
-    receiver = await startWebhookReceiver();
+    [receiver, operator] = await Promise.all([startWebhookReceiver(), startWebhookReceiver()]);
   });
   afterAll(async () => {
     await flatline?.killTree();
-    await Promise.all([smtp.stop(), receiver.stop()]);
+    await Promise.all([smtp.stop(), receiver.stop(), operator.stop()]);
     removeDataDir(dataDir);
   });
 
@@ -38,10 +39,10 @@ describe('what a whole run prints', () => {
       DEFAULT_ALERT_WEBHOOK_URL: `${receiver.url}/default-webhook-path-secret`,
       DEFAULT_ALERT_WEBHOOK_SECRET: defaultSecret,
       OPERATOR_ALERT_EMAIL: 'operator@private.example',
-      OPERATOR_ALERT_WEBHOOK_URL: `${receiver.url}/operator-path-secret`,
+      OPERATOR_ALERT_WEBHOOK_URL: `${operator.url}/operator-path-secret`,
       OPERATOR_ALERT_WEBHOOK_SECRET: defaultSecret,
       DISK_FREE_ALERT_MB: '1000000000', // no disk has as much, so that an alert is on its way
-      SELF_HEARTBEAT_URL: `${receiver.url}/self-heartbeat-path-secret`,
+      SELF_HEARTBEAT_URL: `${operator.url}/self-heartbeat-path-secret`,
     };
     flatline = await startFlatline({ dataDir, env });
     await flatline.ready();
@@ -76,6 +77,14 @@ describe('what a whole run prints', () => {
     await api.call('GET', '/heartbeats');
     await api.ping(heartbeat.token);
     await eventually(async () => expect((await api.ping(heartbeat.token)).status).toBe(200), { withinMs: 20_000 });
+    await eventually(
+      () => {
+        const paths = operator.requests.map(({ path }) => path);
+        expect(paths).toEqual(expect.arrayContaining(['/operator-path-secret', '/self-heartbeat-path-secret']));
+        expect(smtp.mails.map(({ envelopeTo }) => envelopeTo)).toContainEqual(['operator@private.example']);
+      },
+      { withinMs: 60_000 },
+    );
     const password = readFileSync(join(dataDir, 'postgres.password'), 'utf8').trim();
     const tokenKeys = readFileSync(join(dataDir, 'ping-token-keys'), 'utf8').trim();
     await flatline.stop();

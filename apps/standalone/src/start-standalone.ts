@@ -24,9 +24,9 @@ import { startEmbeddedDatabase } from './embedded-database';
  */
 export async function startStandalone(kernel: Kernel, env: NodeJS.ProcessEnv): Promise<StartedFlatline> {
   const { config } = kernel;
-  startOperatorWatch(kernel, 'flatline', { watchesDisk: true });
   const dataDir = path.resolve(config.FLATLINE_DATA_DIR);
   const lock = lockDataDirectory(dataDir); // for as long as this process lives
+  startOperatorWatch(kernel, 'flatline', { watchesDisk: true });
   if (!config.KAFKA_BROKERS) claimEventLog(dataDir, 'postgres');
   await assertPortIsFree(config);
   const complete = createKernel(withTokenKeys(config, env, dataDir), kernelParts(kernel));

@@ -44,7 +44,7 @@ const EXPLAINED_BY: Partial<Readonly<Record<StandingCondition, readonly Standing
   outbox_stuck: ['database_away', 'event_log_away'],
   deliveries_overdue: ['database_away', 'consumer_stopped'],
   timers_away: ['database_away'],
-  pings_refused: ['event_log_away'],
+  pings_refused: ['event_log_away', 'clock_skewed'],
   not_ready: ['database_away', 'event_log_away'],
 };
 
