@@ -36,6 +36,9 @@ describe('the story of a heartbeat', () => {
     const [first, second] = story.transitions;
     expect(first).toMatchObject({ kind: 'unknown', occurredAt: 71_000, blackout, run: null });
     expect(second?.id).not.toBe(first?.id);
+    // A second deadline of the same blackout is the same line: a statement can write a row only once.
+    tell(story, { kind: 'unknown', at: 85_000, blackout }, circumstances);
+    expect(story.transitions.map(({ occurredAt }) => occurredAt)).toEqual([71_000, 251_000]);
     const replayed = emptyStory();
     tell(replayed, { kind: 'unknown', at: 71_000, blackout }, { ...circumstances, now: 5 });
     expect(replayed.transitions[0]?.id).toBe(first?.id);

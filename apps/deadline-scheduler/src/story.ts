@@ -127,17 +127,20 @@ function addPeriods(story: Story, fact: Extract<Fact, { kind: 'missed' | 'unknow
   const line = { heartbeatId, incidentId: null, kind: fact.kind };
   if (fact.kind === 'unknown') {
     const { at, blackout } = fact;
-    story.transitions.push({ ...line, id: unknownIdOf(heartbeatId, blackout), occurredAt: at, run: null, blackout });
+    addLine(story, { ...line, id: unknownIdOf(heartbeatId, blackout), occurredAt: at, run: null, blackout });
     return;
   }
   const { sinceAt, firstAt, lastAt, misses } = fact;
   const id = missesIdOf(heartbeatId, sinceAt);
-  // A run that was noticed twice in one batch is one line here, too: a statement can write a row only once.
-  const known = story.transitions.findIndex((each) => each.id === id);
-  const occurredAt = story.transitions[known]?.occurredAt ?? firstAt;
-  const transition: Transition = { ...line, id, occurredAt, run: { lastAt, misses }, blackout: null };
-  if (known < 0) story.transitions.push(transition);
-  else story.transitions[known] = transition;
+  addLine(story, { ...line, id, occurredAt: firstAt, run: { lastAt, misses }, blackout: null });
+}
+
+/** What is noticed twice in one batch is one line here, too: a statement can write a row only once. */
+function addLine(story: Story, transition: Transition): void {
+  const known = story.transitions.findIndex(({ id }) => id === transition.id);
+  const first = story.transitions[known];
+  if (first) story.transitions[known] = { ...transition, occurredAt: first.occurredAt };
+  else story.transitions.push(transition);
 }
 
 function eventOf(
