@@ -2,7 +2,13 @@ import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
 import { instantField, integerField, nameField } from '../requests/fields';
 import { listQuery, nextCursorField } from '../requests/page';
-import { eitherIntervalOrCron, LONGEST_SECS, scheduleFields, timezoneNeedsSchedule } from './schedule-fields';
+import {
+  eitherIntervalOrCron,
+  LONGEST_SECS,
+  notTogether,
+  scheduleFields,
+  timezoneNeedsSchedule,
+} from './schedule-fields';
 
 /** When neither an interval nor a cron expression is given. */
 export const DEFAULT_INTERVAL_SECS = 3_600;
@@ -33,7 +39,8 @@ export const createHeartbeatSchema = z
     },
     NOT_AN_OBJECT,
   )
-  .check(...eitherIntervalOrCron, timezoneNeedsSchedule);
+  .check(...eitherIntervalOrCron, timezoneNeedsSchedule)
+  .meta({ ...notTogether, dependentRequired: { timezone: ['schedule'] } });
 export type CreateHeartbeat = z.output<typeof createHeartbeatSchema>;
 
 export const updateHeartbeatSchema = z
@@ -50,7 +57,8 @@ export const updateHeartbeatSchema = z
     },
     NOT_AN_OBJECT,
   )
-  .check(...eitherIntervalOrCron);
+  .check(...eitherIntervalOrCron)
+  .meta(notTogether);
 export type UpdateHeartbeat = z.output<typeof updateHeartbeatSchema>;
 
 export const heartbeatSchema = z.object({

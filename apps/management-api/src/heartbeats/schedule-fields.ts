@@ -34,7 +34,7 @@ const schedule = z
     'A cron expression: minute, hour, day of month, month, day of week, with names, lists, ranges and steps; or one of ' +
       `${NICKNAMES}. Instead of \`interval_secs\`.`,
   )
-  .meta({ examples: ['30 2 * * MON-FRI', '@daily'] });
+  .meta({ pattern: '^\\s*(@\\w+|\\S+(\\s+\\S+){4})\\s*$', examples: ['30 2 * * MON-FRI', '@daily'] });
 
 const timezone = z
   .string(TIMEZONE_MESSAGE)
@@ -46,7 +46,11 @@ const timezone = z
     return z.NEVER;
   })
   .optional()
-  .meta({ description: 'The IANA time zone of `schedule`, UTC unless given.', examples: ['Europe/Berlin'] });
+  .meta({
+    description: 'The IANA time zone of `schedule`, UTC unless given.',
+    pattern: '^[A-Za-z][A-Za-z0-9_+/-]*$',
+    examples: ['Europe/Berlin'],
+  });
 
 /** What is wrong with an expression, as the rest of a sentence that begins with the field's name. */
 export function complaintAbout(refusal: CronRefusal): string {
@@ -64,6 +68,11 @@ export const scheduleFields = {
   interval_secs: intervalSecs.optional().describe('Seconds between two pings.'),
   schedule: schedule.optional(),
   timezone,
+};
+
+/** What is wrong between fields, as JSON Schema can say it. */
+export const notTogether = {
+  allOf: [{ not: { required: ['interval_secs', 'schedule'] } }, { not: { required: ['interval_secs', 'timezone'] } }],
 };
 
 type Given = { readonly [Field in keyof typeof scheduleFields]?: unknown };

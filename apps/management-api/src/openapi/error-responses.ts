@@ -34,6 +34,7 @@ const DESCRIPTIONS: Readonly<Record<number, string>> = {
   403: 'The key may not do this.',
   404: 'Unknown, deleted or somebody else’s.',
   413: 'The body is too large.',
+  415: 'The body is of a type that is not JSON.',
   422: 'A field is missing or wrong.',
   503: 'Not possible at the moment; try again after Retry-After seconds.',
 };
@@ -49,7 +50,7 @@ export function addErrorResponses(path: string, method: string, operation: Opera
     ...(secured && method === 'post' && takesBody ? [402] : []),
     ...(secured && method !== 'get' ? [403] : []),
     ...(path.includes('{') ? [404] : []),
-    ...(secured && method !== 'get' ? [413] : []),
+    ...(secured && method !== 'get' ? [413, 415] : []),
     ...(secured && (takesBody || takesQuery) ? [422] : []),
     503,
   ];

@@ -8,7 +8,8 @@ export const webhookSettings = z.object({
   url: z
     .string()
     .max(URL_MAX_LENGTH, `must be at most ${URL_MAX_LENGTH} characters long`)
-    .refine(isHttpUrl, 'must be an absolute http:// or https:// URL'),
+    .refine(isHttpUrl, 'must be an absolute http:// or https:// URL')
+    .meta({ pattern: '^[Hh][Tt][Tt][Pp][Ss]?://', examples: ['https://hooks.example.org/flatline'] }),
 });
 export type WebhookSettings = z.infer<typeof webhookSettings>;
 
