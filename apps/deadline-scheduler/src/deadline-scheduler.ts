@@ -122,7 +122,7 @@ export class DeadlineScheduler {
         handler: this.pings,
       }),
     ];
-    health.register('clock', () => this.skew.sentence());
+    health.register('clock', () => this.skew.sentence(), 'clock_skewed');
     health.register('deadlines', () => this.notJudging(), 'watermark_stalled');
     health.register('deadline timers', () => this.alarmClock.missing(), 'timers_away');
     shutdown.on('workers', 'deadline scheduler', () => this.stop());

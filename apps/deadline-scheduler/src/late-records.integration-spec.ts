@@ -40,7 +40,7 @@ describe('a ping that turns up behind the watermark', () => {
     );
 
   it('ends the incident, marks it raised in error and is told so, and once more in the log changes nothing', async () => {
-    // Guarded by (o) of `applySignal` in libs/domain/src/deadline-rule.ts, and by (i) there for the second copy.
+    // Guarded by (o) of `applySignal` in libs/domain/src/deadline-rule.ts.
     const id = await stage.heartbeat(1, 0, 1);
     const pingedAt = Date.now();
     stage.acceptingSince = pingedAt - 10_000;

@@ -27,6 +27,10 @@ export class IngestService implements OnModuleInit {
     fastify.server.once('listening', () => this.appender.start());
 
     health.register('ingest', () => this.appender.missing(), 'pings_refused');
+    health.watch(() => {
+      const sentence = this.appender.clockSentence();
+      return sentence === null ? [] : [{ condition: 'clock_skewed', sentence: `ingest: ${sentence}` }];
+    });
     // With the HTTP server's own step: requests that are open wait for their append, not the other way round.
     shutdown.on('in-flight', 'ingest', () => this.appender.stop());
   }

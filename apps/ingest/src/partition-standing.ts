@@ -61,6 +61,8 @@ export class PartitionStanding {
   private claimedAt = 0;
   /** When the clock was set, monotonic; null once a pulse sent since is acknowledged. */
   private steppedAt: number | null = null;
+  /** No accepting spell begins before this instant: what the clock skipped is to be seen. */
+  private blindUntil = 0;
   /** The latest claim retired this ingest: its acknowledgement lets nobody in. */
   private isRetired = false;
 
@@ -103,12 +105,18 @@ export class PartitionStanding {
   /** A valid ping was, or might have been, turned away. */
   noteTurnedAway(): void {
     // After what was claimed, even if the clock was set back: the time between is to be seen.
-    this.acceptingSince = Math.max(this.parts.clock.now(), this.claimedAt + 1);
+    this.acceptingSince = Math.max(this.parts.clock.now(), this.claimedAt + 1, this.blindUntil);
   }
 
-  /** The wall clock was set. */
-  noteStep(): void {
+  /**
+   * The wall clock was set. Forward, so much less time has passed since each last ping than will seem to have: that makes
+   * an absence of a lease at the least, because from there on no period that it touches counts as silence.
+   *
+   * @param byMs negative: back
+   */
+  noteStep(byMs: number): void {
     this.steppedAt = this.parts.monotonic();
+    this.blindUntil = byMs > 0 ? this.claimedAt + this.parts.leaseMs : 0;
     this.acknowledgedSentAt = null;
     this.noteTurnedAway();
   }

@@ -99,8 +99,13 @@ export class PingAppender {
   /** For readiness: why pings are accepted for no partition at all, or null. */
   missing(): string | null {
     if (this.acceptingPartitions > 0) return null;
-    const why = this.options.skew.sentence() ?? 'the event log has acknowledged no pulse lately';
+    const why = this.clockSentence() ?? 'the event log has acknowledged no pulse lately';
     return `pings are not accepted: ${why}`;
+  }
+
+  /** How far our clock is from that of the event log, when that is too far; null otherwise. */
+  clockSentence(): string | null {
+    return this.options.skew.sentence();
   }
 
   /** Resolves with the ping once it is durable, or with null when it is not and the job should try again. */
@@ -218,7 +223,7 @@ export class PingAppender {
 
   /** Time does not go on as it did: nothing is accepted before a pulse has told so. */
   private noteStep(byMs: number): void {
-    for (const standing of this.standings) standing.noteStep();
+    for (const standing of this.standings) standing.noteStep(byMs);
     this.options.metrics.clockSteps.inc();
     this.options.logger.warn(
       { byMs: Math.round(byMs) },
