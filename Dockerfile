@@ -16,6 +16,8 @@ RUN npm ci --omit=dev --omit=optional
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 FLATLINE_DATA_DIR=/data
+# Room for the pings that wait for Kafka or Postgres: docs/scaling.md.
+ENV NODE_OPTIONS=--max-semi-space-size=32
 WORKDIR /flatline
 # The lock of `standalone` lies here even where Postgres is elsewhere.
 RUN mkdir /data && chown node:node /data
