@@ -38,8 +38,9 @@ export async function startGateway(kernel: Kernel): Promise<{ port: number }> {
   const adapter = createHttpAdapter(config, logger);
   registerOwnRoutes(adapter.fastify, kernel);
   registerRoutes(adapter.fastify, { ingests, managementApis });
+  kernel.health.register(ingests.name, () => ingests.missing(), 'pings_refused');
+  kernel.health.register(managementApis.name, () => managementApis.missing());
   for (const group of [ingests, managementApis]) {
-    kernel.health.register(group.name, () => group.missing());
     shutdown.on('producers', group.name, () => group.close());
     await group.start();
   }

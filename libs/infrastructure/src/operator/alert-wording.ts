@@ -94,8 +94,8 @@ export const WORDING: Readonly<Record<OperatorCondition, Wording>> = {
   pings_refused: {
     title: 'Pings are being refused',
     meaning:
-      'This ingest answers jobs with 503, and they have to try again. The time counts for no job as a miss, but a job that stops meanwhile is found later.',
-    firstStep: 'See what /readyz of this ingest says, and whether the event log answers.',
+      'Jobs are answered with 503 by this process and have to try again. The time counts for no job as a miss, but a job that stops meanwhile is found later.',
+    firstStep: 'See what /readyz of the ingests says, and whether the event log answers.',
     runbook: 'pings-refused.md',
   },
   clock_skewed: {
