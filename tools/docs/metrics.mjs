@@ -19,6 +19,11 @@ const services = [
     'libs/infrastructure/src/operator/operator-metrics',
     ({ OperatorMetrics }, metrics) => new OperatorMetrics(metrics, () => false),
   ],
+  [
+    'ingest',
+    'apps/ingest/src/canary/canary-metrics',
+    ({ CanaryMetrics }, metrics) => new CanaryMetrics(metrics, () => false),
+  ],
   ['ingest', 'apps/ingest/src/ingest-metrics', ({ IngestMetrics }, metrics) => new IngestMetrics(metrics)],
   [
     'deadline scheduler',

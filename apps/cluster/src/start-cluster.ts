@@ -54,6 +54,7 @@ export async function startCluster(kernel: Kernel, env: NodeJS.ProcessEnv): Prom
     PING_TOKEN_KEYS: env['PING_TOKEN_KEYS'] || tokenKeysOf(dataDir),
     PING_PARTITIONS: env['PING_PARTITIONS'] || (config.KAFKA_BROKERS ? '' : PARTITIONS_OF_OWN_KAFKA),
     PUBLIC_BASE_URL: publicBaseUrl(config, ports.gateway),
+    CANARY_URL: env['CANARY_URL'] || urlOfGateway(config, ports.gateway),
     LOG_FORMAT: 'json',
   };
   const logDir = path.join(dataDir, 'logs');
@@ -158,12 +159,14 @@ async function untilReady(
   }
 }
 
+/** On this machine, whatever it is called elsewhere. */
+function urlOfGateway({ HOST }: Pick<FlatlineConfig, 'HOST'>, port: number): string {
+  return publicBaseUrl({ HOST, PORT: port, PUBLIC_BASE_URL: undefined });
+}
+
 /** Null when it is ready. */
 async function missingOf({ name, service, port }: RunningService, { HOST }: FlatlineConfig): Promise<string | null> {
-  const base =
-    service === 'gateway'
-      ? publicBaseUrl({ HOST, PORT: port, PUBLIC_BASE_URL: undefined })
-      : `http://${HOST_OF_PARTS}:${port}`;
+  const base = service === 'gateway' ? urlOfGateway({ HOST }, port) : `http://${HOST_OF_PARTS}:${port}`;
   try {
     const response = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(READY_TIMEOUT_MS) });
     return response.ok ? null : `${name}: ${((await response.json()) as { error: string }).error}`;

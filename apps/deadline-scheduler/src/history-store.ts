@@ -1,4 +1,4 @@
-import { enqueue } from '@flatline/persistence';
+import { enqueue, timestampOf } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 import type { Story, Transition } from './story';
 
@@ -13,8 +13,6 @@ export interface HistoryPing {
   readonly body: Buffer | null;
 }
 
-const instant = (column: string): string => `to_timestamp(${column} / 1000.0)`;
-
 /** Writes history: what was received and what came of it. Everything may be written twice and is kept once. */
 export class HistoryStore {
   /** The log may hold a ping twice, the history not. */
@@ -22,7 +20,7 @@ export class HistoryStore {
     if (pings.length === 0) return;
     await manager.query(
       `INSERT INTO ping (heartbeat_id, received_at, id, kind, method, user_agent, body)
-       SELECT heartbeat_id, to_timestamp(received_at / 1000.0), id, kind, method, user_agent, body
+       SELECT heartbeat_id, ${timestampOf('received_at')}, id, kind, method, user_agent, body
        FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])
          AS u(heartbeat_id, received_at, id, kind, method, user_agent, body)
        ON CONFLICT DO NOTHING`,
@@ -50,7 +48,7 @@ export class HistoryStore {
   private async writeIncidents(manager: EntityManager, story: Story, recordedAt: Date): Promise<void> {
     await manager.query(
       `INSERT INTO incident (id, heartbeat_id, project_id, started_at, reason, misses, recorded_at)
-       SELECT id, heartbeat_id, project_id, to_timestamp(started_at / 1000.0), reason, misses, $7
+       SELECT id, heartbeat_id, project_id, ${timestampOf('started_at')}, reason, misses, $7
        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::int[])
          AS u(id, heartbeat_id, project_id, started_at, reason, misses)
        ON CONFLICT DO NOTHING`,
@@ -65,7 +63,7 @@ export class HistoryStore {
       ],
     );
     await manager.query(
-      `UPDATE incident AS i SET ended_at = to_timestamp(u.ended_at / 1000.0), raised_in_error = u.raised_in_error
+      `UPDATE incident AS i SET ended_at = ${timestampOf('u.ended_at')}, raised_in_error = u.raised_in_error
        FROM unnest($1::uuid[], $2::bigint[], $3::boolean[]) AS u(id, ended_at, raised_in_error)
        WHERE i.id = u.id AND i.ended_at IS NULL`,
       [
@@ -86,8 +84,8 @@ export class HistoryStore {
     await manager.query(
       `INSERT INTO transition AS t (id, heartbeat_id, incident_id, kind, occurred_at, last_at, misses,
          blackout_started_at, blackout_ended_at, recorded_at)
-       SELECT id, heartbeat_id, incident_id, kind, ${instant('occurred_at')}, ${instant('last_at')}, misses,
-         ${instant('blackout_started_at')}, ${instant('blackout_ended_at')}, $10
+       SELECT id, heartbeat_id, incident_id, kind, ${timestampOf('occurred_at')}, ${timestampOf('last_at')}, misses,
+         ${timestampOf('blackout_started_at')}, ${timestampOf('blackout_ended_at')}, $10
        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::int[], $8::bigint[],
                    $9::bigint[])
          AS u(id, heartbeat_id, incident_id, kind, occurred_at, last_at, misses, blackout_started_at, blackout_ended_at)

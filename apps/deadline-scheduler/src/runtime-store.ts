@@ -7,6 +7,7 @@ import {
   runtimeColumns,
   type RuntimeRow,
   stateFromRow,
+  timestampOf,
 } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 import { MisfitRows } from './misfit-rows';
@@ -44,8 +45,6 @@ export interface ArmedPage {
   readonly after: ArmedHeartbeat | undefined;
   readonly limit: number;
 }
-
-const instant = (column: string): string => `to_timestamp(u.${column} / 1000.0)`;
 
 /** Reads and writes `heartbeat_runtime`, always many rows at a time and always in the order of their ids. */
 export class RuntimeStore {
@@ -108,11 +107,11 @@ export class RuntimeStore {
     const column = <Value>(read: (update: RuntimeUpdate) => Value): Value[] => updates.map(read);
     await manager.query(
       `UPDATE heartbeat_runtime AS r SET
-         definition_version = u.definition_version, schedule_changed_at = ${instant('schedule_changed_at')},
-         status = u.status, baseline_at = ${instant('baseline_at')}, last_ping_at = ${instant('last_ping_at')},
-         last_signal_at = ${instant('last_signal_at')}, last_signal_id = u.last_signal_id, misses = u.misses,
-         unknowns = u.unknowns, next_expected_at = ${instant('next_expected_at')}, wake_at = ${instant('wake_at')},
-         incident_started_at = ${instant('incident_started_at')}, incident_reason = u.incident_reason,
+         definition_version = u.definition_version, schedule_changed_at = ${timestampOf('u.schedule_changed_at')},
+         status = u.status, baseline_at = ${timestampOf('u.baseline_at')}, last_ping_at = ${timestampOf('u.last_ping_at')},
+         last_signal_at = ${timestampOf('u.last_signal_at')}, last_signal_id = u.last_signal_id, misses = u.misses,
+         unknowns = u.unknowns, next_expected_at = ${timestampOf('u.next_expected_at')}, wake_at = ${timestampOf('u.wake_at')},
+         incident_started_at = ${timestampOf('u.incident_started_at')}, incident_reason = u.incident_reason,
          incident_misses = u.incident_misses, misfit = u.misfit
        FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
                    $8::uuid[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::int[],
@@ -189,7 +188,7 @@ export class RuntimeStore {
     const ids = [...heartbeatIds].sort();
     await manager.query(
       `INSERT INTO heartbeat_runtime (heartbeat_id, shard, definition_version, schedule_changed_at, status)
-       SELECT id, shard, 0, to_timestamp(changed_at / 1000.0), 'new'
+       SELECT id, shard, 0, ${timestampOf('changed_at')}, 'new'
        FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS u(id, shard, changed_at)
        ON CONFLICT DO NOTHING`,
       [ids, ids.map((id) => shardOf(id, this.partitions)), ids.map((id) => definitions.get(id)!.scheduleChangedAt)],

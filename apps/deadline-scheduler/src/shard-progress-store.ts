@@ -1,6 +1,6 @@
 import { type Absence, type ShardProgress, withAbsences } from '@flatline/domain';
 import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
-import { nextOffset } from '@flatline/persistence';
+import { nextOffset, timestampOf } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 
 /** How far a shard is: what was read, the watermark that follows from it, and the absences found on the way. */
@@ -49,7 +49,7 @@ export class ShardProgressStore {
   /** Moves positions and watermarks together. False when one is not where it is expected: roll everything back. */
   async move(manager: EntityManager, moves: readonly PositionMove[], now: number): Promise<boolean> {
     const [, moved] = await manager.query<[unknown, number]>(
-      `UPDATE consumer_offset AS c SET next_offset = u.next_offset, watermark = to_timestamp(u.watermark / 1000.0),
+      `UPDATE consumer_offset AS c SET next_offset = u.next_offset, watermark = ${timestampOf('u.watermark')},
          ingests = u.ingests, updated_at = $3
        FROM unnest($4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::jsonb[])
          AS u(partition, expected, next_offset, watermark, ingests)

@@ -12,6 +12,7 @@ import {
 } from '@flatline/domain';
 import { FakeClock } from '@flatline/test-kit';
 import fc from 'fast-check';
+import { UNCHECKED } from './canary/reachability';
 import { IngestClock } from './ingest-clock';
 import { PartitionStanding } from './partition-standing';
 
@@ -54,6 +55,7 @@ class Machine {
       monotonic: () => this.clock.monotonic(),
       leaseMs: LEASE_MS,
       clockIsWrong: () => false,
+      reach: () => UNCHECKED,
     });
   }
 

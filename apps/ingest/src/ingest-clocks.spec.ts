@@ -1,6 +1,7 @@
 import { AppendRejected } from '@flatline/event-log';
 import { ClockSkew } from '@flatline/service-kernel';
 import { eventually, FakeClock } from '@flatline/test-kit';
+import { UNCHECKED } from './canary/reachability';
 import { IngestClock } from './ingest-clock';
 import { PartitionStanding } from './partition-standing';
 import type { PingAppender } from './ping-appender';
@@ -229,7 +230,13 @@ describe('the clock of the ingest', () => {
     const stalls: number[] = [];
     const ours = new IngestClock(clock, { stepped: () => {}, stalled: (lateMs) => stalls.push(lateMs) });
     const monotonic = (): number => clock.monotonic();
-    const standing = new PartitionStanding({ clock: ours, monotonic, leaseMs: LEASE_MS, clockIsWrong: () => false });
+    const standing = new PartitionStanding({
+      clock: ours,
+      monotonic,
+      leaseMs: LEASE_MS,
+      clockIsWrong: () => false,
+      reach: () => UNCHECKED,
+    });
     ours.start();
     const readUpTo = clock.now();
     try {

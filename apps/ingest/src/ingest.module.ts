@@ -4,6 +4,9 @@ import { DefinitionNotices } from '@flatline/persistence';
 import { ClockSkew, type Finding, type Kernel, KERNEL } from '@flatline/service-kernel';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { callCanary } from './canary/call-canary';
+import { Canary, CANARY_TIMEOUT_MS } from './canary/canary';
+import { INGEST_IDENTITY, type IngestIdentity, installationOf } from './canary/canary-route';
 import { IngestDirectory } from './ingest-directory';
 import { IngestMetrics } from './ingest-metrics';
 import { IngestService } from './ingest.service';
@@ -41,16 +44,35 @@ export class IngestModule {
         },
       },
       {
+        provide: INGEST_IDENTITY,
+        inject: [EVENT_LOG],
+        useFactory: (log: EventLog): IngestIdentity => ({
+          ingestId: options.exclusiveId ?? `ingest-${uuidv7()}`,
+          installation: installationOf(log.identity()),
+        }),
+      },
+      {
+        provide: Canary,
+        inject: [KERNEL, INGEST_IDENTITY],
+        useFactory: ({ config, ...kernel }: Kernel, { installation }: IngestIdentity) => {
+          const baseUrl = config.CANARY_URL;
+          const target = baseUrl === undefined ? null : { baseUrl, installation, timeoutMs: CANARY_TIMEOUT_MS };
+          const call = target && (() => callCanary(target));
+          return new Canary({ ...kernel, call, leaseMs: config.INGEST_LEASE_SECONDS * 1000 });
+        },
+      },
+      {
         provide: PingAppender,
-        inject: [KERNEL, EVENT_LOG],
-        useFactory: async ({ config, clock, health, logger, metrics, tracing }: Kernel, log: EventLog) => {
+        inject: [KERNEL, EVENT_LOG, INGEST_IDENTITY, Canary],
+        useFactory: async (kernel: Kernel, log: EventLog, { ingestId }: IngestIdentity, canary: Canary) => {
+          const { config, clock, health, logger, metrics, tracing } = kernel;
           const skew = new ClockSkew(config.MAX_CLOCK_SKEW_MS);
           health.watch(() => findingOf(skew));
           const accepting = (): number => appender.acceptingPartitions;
           const appender: PingAppender = new PingAppender({
             producer: await log.producer(options.exclusiveId === undefined ? {} : { exclusiveId: options.exclusiveId }),
             openSideProducer: () => log.producer(),
-            ingestId: options.exclusiveId ?? `ingest-${uuidv7()}`,
+            ingestId,
             partitions: config.PING_PARTITIONS,
             leaseMs: config.INGEST_LEASE_SECONDS * 1000,
             clock,
@@ -58,6 +80,7 @@ export class IngestModule {
             logger,
             metrics: new IngestMetrics(metrics, accepting, () => skew.aheadMs),
             tracing,
+            reach: () => canary.reach(),
             onFenced: options.onFenced,
             onStuck: options.onStuck,
           });

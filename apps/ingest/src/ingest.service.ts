@@ -2,6 +2,8 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { type HttpAdapter, type Kernel, KERNEL, requireVariable } from '@flatline/service-kernel';
 import type { TokenKeyring } from '@flatline/domain';
+import { Canary } from './canary/canary';
+import { INGEST_IDENTITY, type IngestIdentity } from './canary/canary-route';
 import { IngestDirectory } from './ingest-directory';
 import { PingAppender } from './ping-appender';
 import { registerPingRoutes } from './ping-routes';
@@ -15,6 +17,8 @@ export class IngestService implements OnModuleInit {
     private readonly host: HttpAdapterHost,
     private readonly directory: IngestDirectory,
     private readonly appender: PingAppender,
+    private readonly canary: Canary,
+    @Inject(INGEST_IDENTITY) private readonly identity: IngestIdentity,
   ) {}
 
   onModuleInit(): void {
@@ -22,16 +26,23 @@ export class IngestService implements OnModuleInit {
     const { config, health, shutdown, tracing } = this.kernel;
     const keyring = requireVariable(config, 'PING_TOKEN_KEYS') as unknown as TokenKeyring;
     const tokens = new VerifiedTokens(keyring, config.PING_PARTITIONS);
-    registerPingRoutes(fastify, { tokens, directory: this.directory, appender: this.appender, tracing });
+    const { directory, appender, canary, identity } = this;
+    registerPingRoutes(fastify, { tokens, directory, appender, tracing, identity });
     // Not before jobs can reach us: the first pulse says since when they could.
-    fastify.server.once('listening', () => this.appender.start());
+    fastify.server.once('listening', () => {
+      canary.start();
+      appender.start();
+    });
 
-    health.register('ingest', () => this.appender.missing(), 'pings_refused');
+    health.register('ingest', () => appender.missing(), 'pings_refused');
     health.watch(() => {
-      const sentence = this.appender.clockSentence();
+      const sentence = appender.clockSentence();
       return sentence === null ? [] : [{ condition: 'clock_skewed', sentence: `ingest: ${sentence}` }];
     });
     // With the HTTP server's own step: requests that are open wait for their append, not the other way round.
-    shutdown.on('in-flight', 'ingest', () => this.appender.stop());
+    shutdown.on('in-flight', 'ingest', async () => {
+      canary.stop();
+      await appender.stop();
+    });
   }
 }

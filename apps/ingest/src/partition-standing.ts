@@ -1,3 +1,4 @@
+import type { Reach } from './canary/reachability';
 import type { IngestClock } from './ingest-clock';
 
 /** What a pulse says about one partition. */
@@ -31,6 +32,8 @@ export interface StandingParts {
   readonly leaseMs: number;
   /** Our clock is certainly further from that of the log than it may be. */
   readonly clockIsWrong: () => boolean;
+  /** Whether jobs can reach this ingest, as far as it looks. */
+  readonly reach: () => Reach;
 }
 
 /**
@@ -43,8 +46,9 @@ export interface StandingParts {
  *   pulse by the new clock is acknowledged; one that is wrong, for as long as it is: then its pulses retire it and claim
  *   nothing new.
  * - *Accepting spell*: it begins anew whenever a valid ping was turned away or could have been, so that the time in
- *   which jobs could not reach us is known as an absence.
- * - *Low watermark*: no pulse claims a ping whose fate is open, or one that may still lie unread. One of unknown fate is
+ *   which jobs could not reach us is known as an absence; also when calls through the public address did not get through.
+ * - *Low watermark*: no pulse claims a ping whose fate is open, one that may still lie unread, or, where calls through the
+ *   public address look for that, a time in which jobs may have been unable to reach us. One of unknown fate is
  *   settled by the next append to the partition that succeeds.
  * - *Dates*: no ping is dated before what a pulse has claimed, or before an earlier ping. When the clock was set back,
  *   dates stand for as long as the log's clock is ahead of ours; when the log's clock was set back as well, its readers
@@ -131,12 +135,21 @@ export class PartitionStanding {
     if (isWrong) this.acknowledgedSentAt = null;
     if (!this.mayAccept) this.noteTurnedAway();
     this.isRetired = retiring || (isWrong && !this.isUnresolved);
-    const known = this.parts.clock.arrivedAfter() ?? now;
+    const known = Math.min(this.parts.clock.arrivedAfter() ?? now, this.reachedUpTo(now));
     const upTo = isWrong ? this.claimedAt || now : known;
     const lowWatermark = Math.min(upTo, oldestOpenAt ?? upTo, this.unresolvedSince ?? upTo);
     this.claimedAt = Math.max(this.claimedAt, lowWatermark);
     const { acceptingSince, acknowledged, isRetired } = this;
     return { acceptingSince, lowWatermark, acknowledged, retiring: isRetired };
+  }
+
+  /** Notes where the way from the jobs to us was cut. @returns up to when it was open */
+  private reachedUpTo(now: number): number {
+    const reach = this.parts.reach();
+    if (reach.kind === 'lost') this.noteTurnedAway();
+    if (reach.kind !== 'proven') return now;
+    this.acceptingSince = Math.max(this.acceptingSince, reach.since ?? 0);
+    return reach.upTo;
   }
 
   noteStored(pings: number, pulse: StoredPulse | null): void {

@@ -3,6 +3,7 @@ import { ingestPulsed, PINGS_TOPIC } from '@flatline/events';
 import type { Clock, ClockSkew, LogClockReading, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
 import { v7 as uuidv7 } from 'uuid';
 import { AppendLane } from './append-lane';
+import type { Reach } from './canary/reachability';
 import { type HeldPing, recordOf, type StoredPing } from './held-ping';
 import { IngestClock } from './ingest-clock';
 import type { IngestMetrics } from './ingest-metrics';
@@ -22,6 +23,8 @@ export interface PingAppenderOptions {
   readonly logger: Logger;
   readonly metrics: IngestMetrics;
   readonly tracing: Tracing;
+  /** Whether jobs can reach this ingest, as far as it looks. */
+  readonly reach: () => Reach;
   /** Another process holds our identity: this one must end. */
   readonly onFenced: () => void;
   /** An append does not end: this process accepts nothing any more, and must end. */
@@ -72,6 +75,7 @@ export class PingAppender {
       monotonic: () => options.clock.monotonic(),
       leaseMs,
       clockIsWrong: () => skew.isTooFar,
+      reach: options.reach,
     };
     this.standings = Array.from({ length: partitions }, () => new PartitionStanding(standing));
     this.main = this.lane(() => Promise.resolve(producer));

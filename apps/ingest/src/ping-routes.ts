@@ -1,6 +1,7 @@
 import type { Tracing } from '@flatline/service-kernel';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
+import { type IngestIdentity, registerCanary } from './canary/canary-route';
 import { registerTickstemPings } from './dialects/tickstem';
 import type { IngestDirectory } from './ingest-directory';
 import type { PingAppender } from './ping-appender';
@@ -12,6 +13,7 @@ export interface PingRouteParts {
   readonly directory: IngestDirectory;
   readonly appender: PingAppender;
   readonly tracing: Tracing;
+  readonly identity: IngestIdentity;
 }
 
 /** Registers the ping URLs of every dialect, in a context of their own where no body is ever parsed. */
@@ -25,6 +27,7 @@ export function registerPingRoutes(server: FastifyInstance, parts: PingRoutePart
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request: FastifyRequest, payload: IncomingMessage) => readBeginning(payload));
     registerTickstemPings(scope, parts);
+    registerCanary(scope, parts.identity);
     done();
   });
 }

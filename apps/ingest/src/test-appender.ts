@@ -2,6 +2,7 @@ import { AppendRejected, AppendUnresolved, type LogProducer, type OutgoingRecord
 import { eventParser, ingestPulsed, pingReceived } from '@flatline/events';
 import { ClockSkew, type Logger, Metrics, NO_TRACING } from '@flatline/service-kernel';
 import { eventually, type FakeClock } from '@flatline/test-kit';
+import { UNCHECKED } from './canary/reachability';
 import { IngestMetrics } from './ingest-metrics';
 import { PingAppender, type PingAppenderOptions } from './ping-appender';
 import type { ReceivedSignal } from './received-signal';
@@ -106,6 +107,7 @@ export function openTestAppender(
       () => 0,
     ),
     tracing: NO_TRACING,
+    reach: () => UNCHECKED,
     onFenced: () => {},
     onStuck: () => {},
     ...overrides,

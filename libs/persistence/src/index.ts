@@ -3,6 +3,7 @@ export * from './database-session';
 export * from './consumer-offsets';
 export * from './outbox';
 export * from './outbox-relay';
+export * from './instants';
 export * from './runtime-row';
 export * from './entities/project.entity';
 export * from './entities/api-key.entity';

@@ -123,6 +123,11 @@ export interface KafkaReaderOptions {
   readonly topic: string;
   /** The group's id at the broker. Its members read this one topic. */
   readonly groupId: string;
+  /**
+   * After a fetch that brought records the broker is left alone for so long, in ms; 0: not at all. Otherwise a busy topic
+   * is fetched from with every append, for a few records of each partition.
+   */
+  readonly restMs: number;
 }
 
 /** One member of a group. Nothing it says comes after `close` or after `ended`. */

@@ -113,10 +113,10 @@ export class KafkaSubscription implements LogSubscription {
   }
 
   private open(): void {
-    const { topic, group } = this.options;
+    const { topic, group, minBatchIntervalMs = 0 } = this.options;
     // A group at the broker reads one topic: kafkajs hands out the partitions of all its topics to every member.
     this.reader = this.dependencies.client.openReader(
-      { topic, groupId: `${group}.${topic}` },
+      { topic, groupId: `${group}.${topic}`, restMs: minBatchIntervalMs },
       {
         assigned: (partitions) => this.onAssigned(partitions),
         records: (partition, records) => this.onRecords(partition, records),

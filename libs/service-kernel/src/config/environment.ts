@@ -140,6 +140,13 @@ export const ENVIRONMENT = z.object({
       'Milliseconds the clock of a process may be away from that of the event log. An ingest further off refuses pings ' +
       'with 503, and a deadline scheduler is not ready.',
   }),
+  CANARY_URL: optional(urlWithScheme('http:', 'https:'), {
+    description:
+      'Base URL at which jobs reach this installation, as seen from the ingests. Each calls itself through it twice a ' +
+      'second; while that fails, jobs are taken to be unable to reach it, and nothing is judged against them.',
+    secret: true,
+    whenUnset: 'ingests take themselves to be reachable whenever they run',
+  }),
   PING_RETENTION_DAYS: defaulted(wholeNumber(1, 3_650), '90', {
     description: 'Days the history of pings is kept.',
   }),

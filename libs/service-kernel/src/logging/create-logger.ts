@@ -70,7 +70,7 @@ function secretsOf(config: Partial<FlatlineConfig>): string[] {
   for (const text of whole) {
     if (text) secrets.push(text);
   }
-  for (const url of [config.DATABASE_URL, config.SMTP_URL, config.REDIS_URL]) {
+  for (const url of [config.DATABASE_URL, config.SMTP_URL, config.REDIS_URL, config.CANARY_URL]) {
     const password = url && URL.canParse(url) ? new URL(url).password : '';
     if (password) secrets.push(password, decodeURIComponent(password));
   }

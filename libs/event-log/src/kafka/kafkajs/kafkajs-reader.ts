@@ -12,6 +12,9 @@ import { tellsOfGroupLife, translated } from './kafkajs-errors';
  */
 const RETRY = { retries: 15, initialRetryTime: 100, maxRetryTime: 1_000, factor: 0.2, multiplier: 2 };
 
+/** Batches of one fetch that are taken over in one go. Further ones wait until the rest after these is over. */
+const AT_ONCE = 256;
+
 /**
  * A member of a group on kafkajs's consumer. What is done about its habits:
  * - It waits for the handlers of all partitions of a broker before it fetches again, sends its heartbeats in between,
@@ -25,6 +28,7 @@ export class KafkaJsReader implements KafkaReader {
   private readonly connections: KafkaJsConnections;
   private readonly consumer: Consumer;
   private readonly topic: string;
+  private readonly restMs: number;
   /** Per partition that is read: the offset its next delivery begins at. */
   private readonly expected = new Map<number, number>();
   private closing: Promise<void> | null = null;
@@ -32,10 +36,11 @@ export class KafkaJsReader implements KafkaReader {
 
   constructor(
     { access, logger }: KafkaClientOptions,
-    { topic, groupId }: KafkaReaderOptions,
+    { topic, groupId, restMs }: KafkaReaderOptions,
     private readonly listener: KafkaReaderListener,
   ) {
     this.topic = topic;
+    this.restMs = restMs;
     this.connections = new KafkaJsConnections({
       access,
       clientId: 'flatline-consumer',
@@ -107,8 +112,12 @@ export class KafkaJsReader implements KafkaReader {
     await this.consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: 1, // taking records over takes no time
-      eachBatch: async (payload) => this.whileMember(() => this.takeOver(payload)),
+      partitionsConsumedConcurrently: AT_ONCE,
+      eachBatch: async (payload) => {
+        this.whileMember(() => this.takeOver(payload));
+        // A broker is fetched from again when the handlers of all that it sent have ended.
+        if (this.restMs > 0) await sleep(this.restMs);
+      },
     });
   }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { fetchV13 } from '@platformatic/kafka';
 import type { LogRecord } from '../../event-log';
 import { BrokerRefusal, FETCH_BYTES, GROUP_TIMES, KafkaErrorCode } from '../kafka-client';
+import type { KafkaReaderOptions } from '../kafka-client';
 import type { BrokerConnection } from './broker-connection';
 import { NO_LEADER } from './brokers';
 import type { Brokers } from './brokers';
@@ -27,7 +28,7 @@ export interface FetcherListener {
 interface Cursor {
   readonly partition: number;
   offset: number;
-  /** In a fetch, or waiting after trouble. */
+  /** In a fetch, at rest after one, or waiting after trouble. */
   busy: boolean;
 }
 
@@ -40,15 +41,20 @@ class Lane {
 export class PartitionFetcher {
   private readonly cursors = new Map<number, Cursor>();
   private readonly lanes = new Map<number, Lane[]>();
+  private readonly topic: string;
+  private readonly restMs: number;
   private scheduled = false;
   private stopped = false;
 
   constructor(
     private readonly brokers: Brokers,
-    private readonly topic: string,
+    { topic, restMs }: Pick<KafkaReaderOptions, 'topic' | 'restMs'>,
     private readonly listener: FetcherListener,
     private readonly trouble: (error: unknown) => void,
-  ) {}
+  ) {
+    this.topic = topic;
+    this.restMs = restMs;
+  }
 
   read(partition: number, offset: number): void {
     this.cursors.set(partition, { partition, offset, busy: false });
@@ -111,10 +117,16 @@ export class PartitionFetcher {
         lane.connection = await this.brokers.separateConnection(await this.brokers.address(leader));
       }
       const [answer] = (await this.ask(lane.connection, topicId, cursors)).responses;
+      const parts = new Map(answer?.partitions.map((part) => [part.partitionIndex, part]));
+      const reading: Cursor[] = [];
+      let records = 0;
       for (const cursor of cursors) {
-        const part = answer?.partitions.find(({ partitionIndex }) => partitionIndex === cursor.partition);
-        this.take(cursor, part);
+        const taken = this.take(cursor, parts.get(cursor.partition));
+        if (taken === null) continue;
+        reading.push(cursor);
+        records += taken;
       }
+      void this.freeAfter(records > 0 ? this.restMs : 0, reading);
     } catch (error) {
       lane.connection?.destroy();
       void this.recover(error, cursors);
@@ -156,28 +168,32 @@ export class PartitionFetcher {
     }
   }
 
-  /** What a fetch brought for one partition; nothing when the broker left it out. */
-  private take(cursor: Cursor, part: fetchV13.FetchResponsePartition | undefined): void {
+  /**
+   * What a fetch brought for one partition.
+   * @param part undefined when the broker left it out
+   * @returns how many records; null when the cursor is not to be fetched from as it is
+   */
+  private take(cursor: Cursor, part: fetchV13.FetchResponsePartition | undefined): number | null {
     const { partition } = cursor;
-    if (this.cursors.get(partition) !== cursor) return; // paused, or read from elsewhere, meanwhile
+    if (this.cursors.get(partition) !== cursor) return null; // paused, or read from elsewhere, meanwhile
     if (part?.errorCode === KafkaErrorCode.OFFSET_OUT_OF_RANGE) {
       this.cursors.delete(partition);
-      return this.listener.misplaced(partition);
+      this.listener.misplaced(partition);
+      return null;
     }
     if (!part || part.errorCode !== 0) {
       const code = part?.errorCode ?? -1;
-      return void this.recover(new BrokerRefusal(code, `partition ${partition} cannot be fetched, error ${code}`), [
-        cursor,
-      ]);
+      void this.recover(new BrokerRefusal(code, `partition ${partition} cannot be fetched, error ${code}`), [cursor]);
+      return null;
     }
     const { records, next } = decodeBatches(this.topic, partition, cursor.offset, part.records ?? []);
     cursor.offset = next;
-    cursor.busy = false;
-    if (records.length === 0) return;
+    if (records.length === 0) return 0;
     // To the end of the queue: an answer has room for some partitions only when all have much.
     this.cursors.delete(partition);
     this.cursors.set(partition, cursor);
     this.listener.records(partition, records);
+    return records.length;
   }
 
   /** Tries these again after a while, at whoever leads them then. */
@@ -185,7 +201,11 @@ export class PartitionFetcher {
     if (this.stopped) return;
     this.brokers.forget(this.topic);
     this.trouble(error);
-    await sleep(RETRY_MS);
+    await this.freeAfter(RETRY_MS, cursors);
+  }
+
+  private async freeAfter(ms: number, cursors: readonly Cursor[]): Promise<void> {
+    if (ms > 0) await sleep(ms);
     for (const cursor of cursors) cursor.busy = false;
     this.schedule();
   }

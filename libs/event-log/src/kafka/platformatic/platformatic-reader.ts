@@ -25,13 +25,13 @@ export class PlatformaticReader implements KafkaReader {
     private readonly options: KafkaReaderOptions,
     private readonly listener: KafkaReaderListener,
   ) {
-    const { topic, groupId } = options;
+    const { topic, restMs } = options;
     this.brokers = new Brokers(kafka, { access: client.access, clientId: 'flatline-consumer' });
     const trouble = (error: unknown): void => this.tell(error);
-    this.fetcher = new PartitionFetcher(this.brokers, topic, listener, trouble);
+    this.fetcher = new PartitionFetcher(this.brokers, { topic, restMs }, listener, trouble);
     this.membership = new GroupMembership(
       this.brokers,
-      { topic, groupId },
+      options,
       { assigned: (partitions) => this.assigned(partitions), ended: (error) => this.end(error) },
       trouble,
     );
@@ -84,6 +84,7 @@ export class PlatformaticReader implements KafkaReader {
     // Whoever is outside its group for long says so.
     if (this.over || isOfGroupLife(error) || now - this.toldAt < TOLD_EVERY_MS) return;
     this.toldAt = now;
-    this.client.logger.warn({ err: error, ...this.options }, 'reading from Kafka met with trouble; it goes on');
+    const { topic, groupId } = this.options;
+    this.client.logger.warn({ err: error, topic, groupId }, 'reading from Kafka met with trouble; it goes on');
   }
 }

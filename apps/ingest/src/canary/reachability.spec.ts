@@ -1,0 +1,80 @@
+import { FakeClock } from '@flatline/test-kit';
+import { Reachability } from './reachability';
+
+const LEASE_MS = 10_000;
+const HOUR_MS = 3_600_000;
+
+describe('what an ingest may claim of its reachability', () => {
+  let clock: FakeClock;
+  let reachability: Reachability;
+  let startedAt: number;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    reachability = new Reachability(clock, LEASE_MS);
+    reachability.begin();
+    startedAt = clock.now();
+  });
+
+  /** A call that is answered 20 ms after it was sent. @returns when it was sent */
+  function reached(): number {
+    const sent = reachability.moment();
+    clock.advance(20);
+    reachability.noteReached(sent);
+    return sent.at;
+  }
+
+  it('is nothing before the first call got through, and everything since that one was sent', () => {
+    clock.advance(300);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: startedAt, since: null });
+    const sentAt = reached();
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: sentAt, since: sentAt });
+  });
+
+  it('reaches up to the last call that got through, without a gap', () => {
+    const first = reached();
+    clock.advance(500);
+    const second = reached();
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: second, since: first });
+  });
+
+  it('stands while calls fail, and has a gap from the last that got through to the first that does again', () => {
+    const before = reached();
+    clock.advance(500);
+    reachability.noteMissed();
+    clock.advance(LEASE_MS / 2 - 520);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: before, since: before });
+    const after = reached();
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: after, since: after });
+  });
+
+  it('is lost after half a lease of failing, until a call gets through', () => {
+    reached();
+    reachability.noteMissed();
+    clock.advance(LEASE_MS / 2 + 1);
+    expect(reachability.look()).toEqual({ kind: 'lost' });
+    const back = reached();
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: back, since: back });
+  });
+
+  it('is not lost because the process itself stood still', () => {
+    const before = reached();
+    clock.advance(60_000);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: before, since: before });
+  });
+
+  it('is not looked at where the address was never answered: a wrong setting keeps no alarm back', () => {
+    reachability.noteMissed();
+    clock.advance(LEASE_MS / 2 + 1);
+    expect(reachability.look()).toEqual({ kind: 'unchecked' });
+  });
+
+  it('is not looked at any more after an hour of failing', () => {
+    reached();
+    reachability.noteMissed();
+    clock.advance(HOUR_MS - 20);
+    expect(reachability.look()).toEqual({ kind: 'lost' });
+    clock.advance(1);
+    expect(reachability.look()).toEqual({ kind: 'unchecked' });
+  });
+});

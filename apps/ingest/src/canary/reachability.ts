@@ -1,0 +1,77 @@
+import type { Clock } from '@flatline/service-kernel';
+
+/** An instant by both clocks. */
+export interface Moment {
+  /** Epoch ms. */
+  readonly at: number;
+  readonly monotonic: number;
+}
+
+/**
+ * What is known of the way from the jobs to this ingest.
+ *
+ * - `unchecked`: nobody looks, or what was seen is not believed; pulses claim as if jobs could reach us
+ * - `proven`: it was open up to `upTo`, without a gap since `since` (null: since this ingest accepts)
+ * - `lost`: jobs cannot reach us
+ */
+export type Reach =
+  | { readonly kind: 'unchecked' }
+  | { readonly kind: 'proven'; readonly upTo: number; readonly since: number | null }
+  | { readonly kind: 'lost' };
+
+export const UNCHECKED: Reach = { kind: 'unchecked' };
+
+/** Longer than a front is away. What has failed for so long is the check itself, and must not keep alarms back for ever. */
+const BELIEVED_FOR_MS = 3_600_000;
+
+/**
+ * What an ingest may claim about its reachability, from calls to itself through the public address.
+ *
+ * Up to the sending of the last call that got through, jobs could reach us; of the time since, nothing is claimed. When
+ * calls fail for half a lease, the way is lost: pulses go on, and say that no job can come. So a front that is away for
+ * a moment is an absence from its first instant to its last, and one that stays away stops no judgement.
+ *
+ * A check that was never answered is not believed: that is a wrong setting, and would silence every alarm.
+ */
+export class Reachability {
+  private started: Moment;
+  private proven: Moment | null = null;
+  private since: number | null = null;
+  private isFailing = false;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly leaseMs: number,
+  ) {
+    this.started = this.moment();
+  }
+
+  /** Calls begin now. */
+  begin(): void {
+    this.started = this.moment();
+  }
+
+  moment(): Moment {
+    return { at: this.clock.now(), monotonic: this.clock.monotonic() };
+  }
+
+  /** A call that was sent at this moment got through. */
+  noteReached(sent: Moment): void {
+    if (this.isFailing || this.proven === null) this.since = sent.at;
+    this.isFailing = false;
+    this.proven = sent;
+  }
+
+  /** A call, and the one that tried again at once, did not get through. */
+  noteMissed(): void {
+    this.isFailing = true;
+  }
+
+  look(): Reach {
+    const last = this.proven ?? this.started;
+    const silentForMs = this.clock.monotonic() - last.monotonic;
+    const isHeld = silentForMs <= this.leaseMs / 2 || (this.proven !== null && !this.isFailing);
+    if (isHeld) return { kind: 'proven', upTo: last.at, since: this.since };
+    return this.proven !== null && silentForMs <= BELIEVED_FOR_MS ? { kind: 'lost' } : UNCHECKED;
+  }
+}
