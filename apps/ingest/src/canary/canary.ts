@@ -1,4 +1,4 @@
-import type { Clock, Logger, Metrics } from '@flatline/service-kernel';
+import type { Clock, Finding, Logger, Metrics, StandingCondition } from '@flatline/service-kernel';
 import type { CanaryAnswer } from './call-canary';
 import { CanaryMetrics } from './canary-metrics';
 import { Reachability, type Reach, UNCHECKED } from './reachability';
@@ -10,6 +10,8 @@ export interface CanaryParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** From one check to the next; 500 unless a test is in a hurry. */
+  readonly everyMs?: number;
 }
 
 /** The watermark follows the calls, so alerts come so much later at most. */
@@ -49,12 +51,23 @@ export class Canary {
     return this.parts.call === null ? UNCHECKED : this.reachability.look();
   }
 
+  /** What an operator must hear of. */
+  findings(): readonly Finding<StandingCondition>[] {
+    const { kind } = this.reach();
+    if (this.parts.call === null || kind === 'proven') return [];
+    const sentence =
+      kind === 'lost'
+        ? `calls through CANARY_URL fail (${this.lastReason}): jobs cannot reach this ingest`
+        : `CANARY_URL is not answered by an ingest of this installation (${this.lastReason}): it is of no use`;
+    return [{ condition: 'unreachable', sentence }];
+  }
+
   private async checkOnAndOn(call: () => Promise<CanaryAnswer>): Promise<void> {
     const startedAt = this.parts.clock.monotonic();
     await this.check(call);
     this.sayWhatChanged();
     if (this.isStopped) return;
-    const restMs = Math.max(0, startedAt + EVERY_MS - this.parts.clock.monotonic());
+    const restMs = Math.max(0, startedAt + (this.parts.everyMs ?? EVERY_MS) - this.parts.clock.monotonic());
     this.timer = setTimeout(() => void this.checkOnAndOn(call), restMs);
   }
 

@@ -32,6 +32,7 @@ const RAISED_AFTER_SECONDS: Readonly<Record<StandingCondition, number>> = {
   event_log_away: 60,
   timers_away: 60,
   pings_refused: 60,
+  unreachable: 30, // it is found after half a lease
   clock_skewed: 60,
   not_ready: 60,
 };

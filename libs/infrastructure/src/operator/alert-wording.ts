@@ -98,6 +98,13 @@ export const WORDING: Readonly<Record<OperatorCondition, Wording>> = {
     firstStep: 'See what /readyz of the ingests says, and whether the event log answers.',
     runbook: 'pings-refused.md',
   },
+  unreachable: {
+    title: 'Jobs cannot reach Flatline',
+    meaning:
+      'Calls through the public address do not come back to an ingest, so pings do not either. The time counts for no job as a miss; a job that stops meanwhile is found later.',
+    firstStep: 'Look at what stands between jobs and ingests: gateway, proxy, certificate, DNS. Or mend CANARY_URL.',
+    runbook: 'blackout.md#jobs-cannot-reach-flatline',
+  },
   clock_skewed: {
     title: 'A clock is wrong',
     meaning: 'Deadlines could be judged too early or too late, so this process stands aside until its clock is right.',

@@ -20,6 +20,8 @@ export const standingConditions = [
   'timers_away',
   /** Jobs are answered with 503. */
   'pings_refused',
+  /** Jobs cannot reach an ingest through the public address, or CANARY_URL is wrong. */
+  'unreachable',
   'clock_skewed',
   /** Anything else for which a process is not ready. */
   'not_ready',
