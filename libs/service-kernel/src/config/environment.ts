@@ -144,7 +144,6 @@ export const ENVIRONMENT = z.object({
     description:
       'Base URL at which jobs reach this installation, as seen from the ingests. Each calls itself through it twice a ' +
       'second; while that fails, jobs are taken to be unable to reach it, and nothing is judged against them.',
-    secret: true,
     whenUnset: 'ingests take themselves to be reachable whenever they run',
   }),
   PING_RETENTION_DAYS: defaulted(wholeNumber(1, 3_650), '90', {
