@@ -151,7 +151,7 @@ export class AppendLane {
 
   private async append(batch: readonly HeldPing[], pulses: readonly OutgoingRecord[]): Promise<void> {
     const { clock, metrics } = this.parts;
-    const records = [...batch.map((ping) => ping.record), ...pulses];
+    const records = [...pulses, ...batch.map((ping) => ping.record)];
     if (records.length === 0) return;
     this.inFlight = batch;
     const sentAt = (this.appendingSince = clock.monotonic());

@@ -81,6 +81,7 @@ export class IngestModule {
             metrics: new IngestMetrics(metrics, accepting, () => skew.aheadMs),
             tracing,
             reach: () => canary.reach(),
+            noteCame: () => canary.noteCame(),
             onFenced: options.onFenced,
             onStuck: options.onStuck,
           });

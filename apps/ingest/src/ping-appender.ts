@@ -25,6 +25,8 @@ export interface PingAppenderOptions {
   readonly tracing: Tracing;
   /** Whether jobs can reach this ingest, as far as it looks. */
   readonly reach: () => Reach;
+  /** A ping has come. Whether that ends a time in which jobs could not reach this ingest, as far as it looks. */
+  readonly noteCame: () => boolean;
   /** Another process holds our identity: this one must end. */
   readonly onFenced: () => void;
   /** An append does not end: this process accepts nothing any more, and must end. */
@@ -118,6 +120,8 @@ export class PingAppender {
     const { partition } = signal.recipient;
     const standing = this.standings[partition]!;
     const size = signal.body?.length ?? 0;
+    // Told ahead of the ping, by a pulse in the same append: whoever judges the ping must know what was before it.
+    if (this.options.noteCame()) this.lanes().forEach((lane) => lane.pulseSoon());
     const dating = standing.date(); // first: it may find out that the clock was set
     if (this.stopping || !standing.mayAccept) return Promise.resolve(this.turnAway(partition, this.whyNot()));
     if (this.held >= MAX_HELD || this.heldBytes + size > MAX_HELD_BYTES) {

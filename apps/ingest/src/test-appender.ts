@@ -108,6 +108,7 @@ export function openTestAppender(
     ),
     tracing: NO_TRACING,
     reach: () => UNCHECKED,
+    noteCame: () => false,
     onFenced: () => {},
     onStuck: () => {},
     ...overrides,

@@ -51,6 +51,11 @@ export class Canary {
     return this.parts.call === null ? UNCHECKED : this.reachability.look();
   }
 
+  /** A ping has come. @returns whether a pulse must tell of it first, because calls were failing */
+  noteCame(): boolean {
+    return this.parts.call !== null && this.reachability.noteCame();
+  }
+
   /** What an operator must hear of. */
   findings(): readonly Finding<StandingCondition>[] {
     const { kind } = this.reach();

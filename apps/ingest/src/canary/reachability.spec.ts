@@ -57,6 +57,24 @@ describe('what an ingest may claim of its reachability', () => {
     expect(reachability.look()).toEqual({ kind: 'proven', upTo: back, since: back });
   });
 
+  it('is open again from a ping on that came while calls fail, and that is news once', () => {
+    reached();
+    expect(reachability.noteCame()).toBe(false);
+    reachability.noteMissed();
+    clock.advance(800);
+    expect(reachability.noteCame()).toBe(true);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: clock.now(), since: clock.now() });
+    expect(reachability.noteCame()).toBe(false);
+  });
+
+  it('is not proven by pings for longer than an hour without a call that gets through', () => {
+    reached();
+    clock.advance(HOUR_MS);
+    reachability.noteMissed();
+    expect(reachability.noteCame()).toBe(false);
+    expect(reachability.look()).toEqual({ kind: 'unchecked' });
+  });
+
   it('is not lost because the process itself stood still', () => {
     const before = reached();
     clock.advance(60_000);

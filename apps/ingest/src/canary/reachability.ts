@@ -35,7 +35,10 @@ const BELIEVED_FOR_MS = 3_600_000;
  */
 export class Reachability {
   private started: Moment;
+  /** When the way was last seen to be open; null: never. */
   private proven: Moment | null = null;
+  /** When the last call that got through was sent, monotonic. */
+  private answeredAt = 0;
   private since: number | null = null;
   private isFailing = false;
 
@@ -60,6 +63,19 @@ export class Reachability {
     if (this.isFailing || this.proven === null) this.since = sent.at;
     this.isFailing = false;
     this.proven = sent;
+    this.answeredAt = sent.monotonic;
+  }
+
+  /**
+   * A ping has come: the way is open, whatever the calls say. Asked with every ping, before it is dated.
+   * @returns whether that is news, which its readers must have heard of before they judge the ping
+   */
+  noteCame(): boolean {
+    if (!this.isFailing || this.look().kind === 'unchecked') return false;
+    this.proven = this.moment();
+    this.since = this.proven.at;
+    this.isFailing = false;
+    return true;
   }
 
   /** A call, and the one that tried again at once, did not get through. */
@@ -70,8 +86,11 @@ export class Reachability {
   look(): Reach {
     const last = this.proven ?? this.started;
     const silentForMs = this.clock.monotonic() - last.monotonic;
+    if (this.isFailing && this.proven !== null && this.clock.monotonic() - this.answeredAt > BELIEVED_FOR_MS) {
+      return UNCHECKED;
+    }
     const isHeld = silentForMs <= this.leaseMs / 2 || (this.proven !== null && !this.isFailing);
     if (isHeld) return { kind: 'proven', upTo: last.at, since: this.since };
-    return this.proven !== null && silentForMs <= BELIEVED_FOR_MS ? { kind: 'lost' } : UNCHECKED;
+    return this.proven === null ? UNCHECKED : { kind: 'lost' };
   }
 }
