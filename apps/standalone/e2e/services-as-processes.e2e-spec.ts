@@ -156,6 +156,6 @@ function documentedMetrics(name: ServiceName): string[] {
     .split('\n')
     .filter((line) => line.startsWith('| `flatline_'))
     .map((line) => line.split('|').map((cell) => cell.trim()))
-    .filter((cells) => cells[4]!.split(', ').includes(asWritten))
+    .filter((cells) => cells[4] === 'every process' || cells[4]!.split(', ').includes(asWritten))
     .map((cells) => cells[1]!.replaceAll('`', ''));
 }
