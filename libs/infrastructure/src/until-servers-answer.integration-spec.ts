@@ -25,9 +25,13 @@ describe('waiting for servers', () => {
       isThere ? Promise.resolve('here') : Promise.reject(new ServerAway('event log', 'Kafka is away')),
     );
     await eventually(async () => expect(await readiness()).toContain('not ready: event log: Kafka is away'));
+    expect(await kernel.health.findings()).toEqual([
+      { condition: 'event_log_away', sentence: 'event log: Kafka is away' },
+    ]);
     isThere = true;
     const answered = await waiting;
     expect(answered?.result).toBe('here');
+    expect(await kernel.health.findings()).toEqual([]);
     await answered?.waitingRoom.close();
   });
 
