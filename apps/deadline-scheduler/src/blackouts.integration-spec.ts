@@ -16,6 +16,30 @@ const parse = eventParser(absenceRecorded, incidentOpened);
 const SECOND = 1_000;
 const AWAY_MS = 180 * SECOND;
 
+describe('the history of missed and unknown deadlines', () => {
+  /** Guarded by `PingPartitions.maintain`. */
+  it('goes with the pings of its time, and incidents stay', async () => {
+    const stage = await Stage.open(undefined, { PING_RETENTION_DAYS: '2' });
+    try {
+      const id = uuidv7();
+      await stage.rows(
+        `INSERT INTO transition (id, heartbeat_id, kind, occurred_at, recorded_at)
+         SELECT gen_random_uuid(), $1, kind, now() - days * interval '1 day', now()
+         FROM unnest(ARRAY['missed', 'unknown', 'down', 'recovered']) AS kind, unnest(ARRAY[1, 4]) AS days`,
+        [id],
+      );
+      await stage.startScheduler();
+      const left = await stage.rows<{ kind: string; isOld: boolean }>(
+        `SELECT kind, occurred_at < now() - interval '2 days' AS "isOld" FROM transition ORDER BY 2, 1`,
+      );
+      expect(left.filter(({ isOld }) => isOld).map(({ kind }) => kind)).toEqual(['down', 'recovered']);
+      expect(left).toHaveLength(6);
+    } finally {
+      await stage.close();
+    }
+  });
+});
+
 describe('all ingests away for three minutes', () => {
   let stage: Stage;
   beforeEach(async () => {

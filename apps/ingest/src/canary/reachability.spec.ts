@@ -83,6 +83,7 @@ describe('what an ingest may claim of its reachability', () => {
 
   it('is not looked at where the address was never answered: a wrong setting keeps no alarm back', () => {
     reachability.noteMissed();
+    expect(reachability.noteCame()).toBe(false);
     clock.advance(LEASE_MS / 2 + 1);
     expect(reachability.look()).toEqual({ kind: 'unchecked' });
   });

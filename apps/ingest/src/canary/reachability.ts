@@ -37,8 +37,8 @@ export class Reachability {
   private started: Moment;
   /** When the way was last seen to be open; null: never. */
   private proven: Moment | null = null;
-  /** When the last call that got through was sent, monotonic. */
-  private answeredAt = 0;
+  /** When the last call that got through was sent, monotonic; null: none ever did, so failing says nothing. */
+  private answeredAt: number | null = null;
   private since: number | null = null;
   private isFailing = false;
 
@@ -60,7 +60,7 @@ export class Reachability {
 
   /** A call that was sent at this moment got through. */
   noteReached(sent: Moment): void {
-    if (this.isFailing || this.proven === null) this.since = sent.at;
+    if (this.isFailing || this.answeredAt === null) this.since = sent.at;
     this.isFailing = false;
     this.proven = sent;
     this.answeredAt = sent.monotonic;
@@ -71,7 +71,7 @@ export class Reachability {
    * @returns whether that is news, which its readers must have heard of before they judge the ping
    */
   noteCame(): boolean {
-    if (!this.isFailing || this.look().kind === 'unchecked') return false;
+    if (!this.isFailing || this.answeredAt === null || this.look().kind === 'unchecked') return false;
     this.proven = this.moment();
     this.since = this.proven.at;
     this.isFailing = false;
@@ -85,12 +85,12 @@ export class Reachability {
 
   look(): Reach {
     const last = this.proven ?? this.started;
-    const silentForMs = this.clock.monotonic() - last.monotonic;
-    if (this.isFailing && this.proven !== null && this.clock.monotonic() - this.answeredAt > BELIEVED_FOR_MS) {
-      return UNCHECKED;
-    }
-    const isHeld = silentForMs <= this.leaseMs / 2 || (this.proven !== null && !this.isFailing);
-    if (isHeld) return { kind: 'proven', upTo: last.at, since: this.since };
-    return this.proven === null ? UNCHECKED : { kind: 'lost' };
+    const now = this.clock.monotonic();
+    const isQuiet = now - last.monotonic > this.leaseMs / 2;
+    const held: Reach = { kind: 'proven', upTo: last.at, since: this.since };
+    if (this.answeredAt === null) return isQuiet ? UNCHECKED : held;
+    if (!this.isFailing) return held;
+    if (now - this.answeredAt > BELIEVED_FOR_MS) return UNCHECKED;
+    return isQuiet ? { kind: 'lost' } : held;
   }
 }
