@@ -22,6 +22,8 @@ export interface BatchTransactionParts {
 
 /** What a batch says about the times in which jobs could not reach us. */
 export interface AbsenceNews {
+  /** The clock of the log was set back to this instant: what is known of later ones is void. Null: it was not. */
+  readonly takenBackTo: number | null;
   /** Those that are new or longer than they were. */
   readonly changed: readonly Absence[];
   /** Those that can grow no more: they are told of now. */
@@ -108,7 +110,7 @@ export class BatchTransaction {
         results.flatMap(({ poison }) => poison),
         now,
       ); // 4
-      for (const { shard, absences } of batches) await progress.writeAbsences(manager, shard, absences.changed);
+      for (const { shard, absences } of batches) await progress.writeAbsences(manager, shard, absences);
       await enqueue(
         manager,
         batches.flatMap(({ shard, absences, context }) =>

@@ -1,4 +1,5 @@
 import {
+  absencesUntil,
   applyPulse,
   isBlackout,
   notePing,
@@ -47,7 +48,10 @@ interface KnownShard {
 
 interface Advance {
   readonly progress: ShardProgress;
+  /** All that are known now. */
   readonly absences: readonly Absence[];
+  /** The instant to which the clock of the log was set back, if it was. */
+  readonly takenBackTo: number | null;
   readonly missingRecords: number;
 }
 
@@ -84,9 +88,9 @@ export class PingBatchHandler implements PartitionHandler {
     if (known?.position.nextOffset !== first.offset) throw new PositionMoved();
 
     const batch = readBatch(records);
-    const advance = advanceProgress(known.position.progress, batch.events, rules.leaseMs);
+    const advance = advanceProgress(known, batch.events, rules.leaseMs);
+    const { absences, takenBackTo } = advance;
     const to: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
-    const absences = withAbsences(known.absences, advance.absences);
     const over = overSince(absences, known.position.progress.watermark, advance.progress.watermark);
     const spans = applySpans(tracing, batch.pings, shard);
     const { folded, poison } = await this.transactions.apply({
@@ -94,7 +98,7 @@ export class PingBatchHandler implements PartitionHandler {
       batch,
       from: known.position.nextOffset,
       to,
-      absences: { changed: changedSince(known.absences, absences), over },
+      absences: { takenBackTo, changed: changedSince(known.absences, absences, takenBackTo), over },
       context: { absences: withAbsences(absences, presumedAbsences(advance.progress)), rules },
       spans,
     });
@@ -139,15 +143,23 @@ export class PingBatchHandler implements PartitionHandler {
 }
 
 /** Absences that were added, or the last of the known ones when it became longer. */
-function changedSince(known: readonly Absence[], now: readonly Absence[]): readonly Absence[] {
+function changedSince(
+  before: readonly Absence[],
+  now: readonly Absence[],
+  takenBackTo: number | null,
+): readonly Absence[] {
+  const known = takenBackTo === null ? before : absencesUntil(before, takenBackTo);
   const last = known.at(-1);
-  return now.slice(Math.max(0, known.length - 1)).filter((absence) => absence !== last);
+  const isKnown = ({ startedAt, endedAt }: Absence): boolean =>
+    startedAt === last?.startedAt && endedAt === last.endedAt;
+  return now.slice(Math.max(0, known.length - 1)).filter((absence) => !isKnown(absence));
 }
 
 /** Lets the records of a batch move the progress of a shard, in the order of the log. */
-function advanceProgress(before: ShardProgress, events: readonly BatchEvent[], leaseMs: number): Advance {
-  let progress = before;
-  const absences: Absence[] = [];
+function advanceProgress(known: KnownShard, events: readonly BatchEvent[], leaseMs: number): Advance {
+  let { progress } = known.position;
+  let { absences } = known;
+  let takenBackTo: number | null = null;
   let missingRecords = 0;
   for (const event of events) {
     if (event.kind === 'ping') {
@@ -155,9 +167,18 @@ function advanceProgress(before: ShardProgress, events: readonly BatchEvent[], l
       continue;
     }
     const result = applyPulse(progress, event.pulse, event.appendedAt, leaseMs);
+    if (isBefore(result.progress.watermark, progress.watermark)) {
+      takenBackTo = Math.min(event.appendedAt, takenBackTo ?? event.appendedAt);
+      absences = absencesUntil(absences, event.appendedAt);
+    }
     progress = result.progress;
-    absences.push(...result.absences);
+    absences = withAbsences(absences, result.absences);
     missingRecords += result.missingRecords;
   }
-  return { progress, absences, missingRecords };
+  return { progress, absences, takenBackTo, missingRecords };
+}
+
+/** Whether the watermark went back, which it does with the clock of the log alone. */
+function isBefore(watermark: number | null, known: number | null): boolean {
+  return watermark !== null && known !== null && watermark < known;
 }

@@ -78,9 +78,22 @@ export class ShardProgressStore {
     return new Map(rows.map((row) => [row.partition, row.watermark.getTime()]));
   }
 
-  /** One that goes on keeps its row and becomes longer. */
-  async writeAbsences(manager: EntityManager, shard: number, absences: readonly Absence[]): Promise<void> {
-    for (const absence of absences) {
+  /**
+   * One that goes on keeps its row and becomes longer.
+   *
+   * @param takenBackTo what lies after this instant is void, because the clock of the log was set back to it
+   */
+  async writeAbsences(
+    manager: EntityManager,
+    shard: number,
+    { changed, takenBackTo }: { readonly changed: readonly Absence[]; readonly takenBackTo: number | null },
+  ): Promise<void> {
+    if (takenBackTo !== null) {
+      const at = new Date(takenBackTo);
+      await manager.query('DELETE FROM absence WHERE shard = $1 AND started_at >= $2', [shard, at]);
+      await manager.query('UPDATE absence SET ended_at = $2 WHERE shard = $1 AND ended_at > $2', [shard, at]);
+    }
+    for (const absence of changed) {
       await manager.query(
         `INSERT INTO absence (shard, started_at, ended_at) VALUES ($1, $2, $3)
          ON CONFLICT (shard, started_at) DO UPDATE SET ended_at = EXCLUDED.ended_at

@@ -11,7 +11,7 @@ function batchOf(shard: number, pings = 1): ShardBatch {
     batch: { events: [], pings: Array.from({ length: pings }, () => ({}) as LoggedPing), poison: [] },
     from: 0,
     to: { nextOffset: 1, progress: { watermark: null, ingests: {}, spells: [] } },
-    absences: { changed: [], over: [] },
+    absences: { takenBackTo: null, changed: [], over: [] },
     context: { absences: [], rules: { leaseMs: 10_000 } },
     spans: new Map(),
   };

@@ -1,5 +1,6 @@
 import {
   type Absence,
+  absencesUntil,
   applyPulse,
   applySignal,
   applyWatermark,
@@ -92,6 +93,8 @@ class Machine {
     const pulse = { ingestId: 'a', epoch: 1, ...this.standing.claim(null, false) };
     const appendedAt = this.clock.now();
     const result = applyPulse(this.progress, pulse, appendedAt, LEASE_MS);
+    if (result.progress.watermark! < (this.progress.watermark ?? 0))
+      this.absences = absencesUntil(this.absences, appendedAt);
     this.progress = result.progress;
     this.absences = withAbsences(this.absences, result.absences);
     this.standing.noteStored(0, { sentAt: this.clock.monotonic(), appendedAt });
@@ -133,7 +136,7 @@ function foundWithin({ schedule, graceSecs, alertAfterMisses }: HeartbeatDefinit
 }
 
 describe('interval schedules over steps of the clock', () => {
-  // Guarded by `noteStep` and `noteStored` of PartitionStanding, and by `cutTo` in libs/domain/src/watermark.ts.
+  // Guarded by `blindUntil` in `PartitionStanding.noteStep`.
   it.each([
     ['an hour forward', [{ at: 100_000, byMs: HOUR }]],
     ['an hour back', [{ at: 100_000, byMs: -HOUR }]],

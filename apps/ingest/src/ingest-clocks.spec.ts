@@ -137,6 +137,21 @@ describe('the ingest and its clocks', () => {
       );
     });
 
+    it('dates pings by the right clock also where the clock of the log goes back later than ours', async () => {
+      // Guarded by `PartitionStanding.noteStored`, which follows the append time of every pulse.
+      await accepting();
+      clock.step(-HOUR);
+      producer.logAheadMs = HOUR;
+      await eventually(() => expect(lastPulse()).toMatchObject({ retiring: true }), { withinMs: 3_000 });
+      producer.logAheadMs = 0;
+      await untilAccepting();
+      await appender.accept(signal);
+      expect(lastPing()?.receivedAt).toBe(clock.now());
+      clock.advance(300);
+      await eventually(() => expect(lastPulse()).toMatchObject({ lowWatermark: clock.now(), retiring: false }));
+      expect(lastPulse()?.acceptingSince).toBeLessThan(clock.now());
+    });
+
     it('dates nothing before what a pulse has claimed, where the clock of the log did not go back', async () => {
       // Guarded by `PartitionStanding.instant`.
       await accepting();

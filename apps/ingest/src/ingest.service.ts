@@ -35,10 +35,6 @@ export class IngestService implements OnModuleInit {
     });
 
     health.register('ingest', () => appender.missing(), 'pings_refused');
-    health.watch(() => {
-      const sentence = appender.clockSentence();
-      return sentence === null ? [] : [{ condition: 'clock_skewed', sentence: `ingest: ${sentence}` }];
-    });
     // No lack of readiness: a front sends nothing to an ingest that is not ready, so it would never be reached again.
     health.watch(() => canary.findings());
     // With the HTTP server's own step: requests that are open wait for their append, not the other way round.

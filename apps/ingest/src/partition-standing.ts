@@ -156,13 +156,13 @@ export class PartitionStanding {
     this.acknowledged += pings;
     this.unresolvedSince = null;
     if (pulse === null || this.isRetired) return;
-    if (this.steppedAt !== null) {
-      if (pulse.sentAt < this.steppedAt) return; // by the clock as it was
-      this.steppedAt = null;
-      this.datedAt = Math.min(this.datedAt, pulse.appendedAt ?? this.datedAt);
-      this.claimedAt = Math.min(this.claimedAt, this.datedAt);
-      this.noteTurnedAway();
-    }
+    const wasSet = this.steppedAt !== null;
+    if (wasSet && pulse.sentAt < this.steppedAt!) return; // by the clock as it was
+    this.steppedAt = null;
+    // Readers know nothing beyond the append time, so what was claimed beyond it does not stand: dates may follow.
+    this.datedAt = Math.min(this.datedAt, pulse.appendedAt ?? this.datedAt);
+    this.claimedAt = Math.min(this.claimedAt, this.datedAt);
+    if (wasSet || this.acceptingSince > this.parts.clock.now()) this.noteTurnedAway();
     this.acknowledgedSentAt = pulse.sentAt;
   }
 

@@ -105,13 +105,8 @@ export class PingAppender {
   /** For readiness: why pings are accepted for no partition at all, or null. */
   missing(): string | null {
     if (this.acceptingPartitions > 0) return null;
-    const why = this.clockSentence() ?? 'the event log has acknowledged no pulse lately';
+    const why = this.options.skew.sentence() ?? 'the event log has acknowledged no pulse lately';
     return `pings are not accepted: ${why}`;
-  }
-
-  /** How far our clock is from that of the event log, when that is too far; null otherwise. */
-  clockSentence(): string | null {
-    return this.options.skew.sentence();
   }
 
   /** Resolves with the ping once it is durable, or with null when it is not and the job should try again. */

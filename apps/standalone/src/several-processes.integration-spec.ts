@@ -76,16 +76,20 @@ function isEventLog(provider: unknown): boolean {
 
 /** A log that refuses one partition while `isCut`, as one does whose leader is away; the others are served. */
 function cutting(partition: number, isCut: () => boolean): (log: EventLog) => EventLog {
+  return cuttingOff((other) => other === partition && isCut());
+}
+
+/** A log that refuses partitions, each for as long as a test says so. */
+function cuttingOff(isCut: (partition: number) => boolean): (log: EventLog) => EventLog {
   return (log) => {
     const cut = (producer: LogProducer): LogProducer => ({
       epoch: producer.epoch,
       append: async (topic, records) => {
-        if (!isCut() || !records.some((record) => record.partition === partition)) {
-          return producer.append(topic, records);
-        }
-        const rest = records.filter((record) => record.partition !== partition);
+        const refused = [...new Set(records.map(({ partition }) => partition))].filter(isCut);
+        if (refused.length === 0) return producer.append(topic, records);
+        const rest = records.filter(({ partition }) => !refused.includes(partition));
         if (rest.length > 0) await producer.append(topic, rest);
-        throw new AppendRejected('the leader of the partition is away', { partitions: [partition] });
+        throw new AppendRejected('the leaders of the partitions are away', { partitions: refused });
       },
       close: () => producer.close(),
     });
@@ -241,6 +245,46 @@ describe('several ingests and several schedulers on one installation', () => {
     await eventually(async () => expect(await cut.ping(beyond)).toBe(200), { withinMs: 10_000 });
     await stopPinging();
     await eventually(async () => expect(await incidents(beyond)).toHaveLength(1), { withinMs: 20_000 });
+  });
+
+  it('leave an absence where nobody took pings: of one partition, and of all, with nothing lost that was acknowledged', async () => {
+    // Guarded by `PartitionStanding.mayAccept` and `claim`, and by step 7 of `applyPulse` in libs/domain/src/watermark.ts.
+    const cut = new Set<number>();
+    await startScheduler();
+    const ingest = await startIngest(cuttingOff((partition) => cut.has(partition)));
+    const [beyond, beside] = [await heartbeat(1), await heartbeat(2)];
+    const acknowledged = new Map([beyond, beside].map((id) => [id, 0]));
+    const ping = async (id: string): Promise<number> => {
+      const status = await ingest.ping(id);
+      if (status === 200) acknowledged.set(id, acknowledged.get(id)! + 1);
+      return status;
+    };
+    const answers = (id: string, status: number): Promise<void> =>
+      eventually(async () => expect(await ping(id)).toBe(status), { withinMs: 10_000 });
+    const shardsWithAbsences = async (): Promise<number[]> =>
+      (await rows<{ shard: number }>('SELECT DISTINCT shard FROM absence ORDER BY shard')).map(({ shard }) => shard);
+    await answers(beyond, 200);
+    await everyWatermarkPasses(Date.now());
+
+    cut.add(1);
+    await answers(beyond, 503);
+    expect(await ping(beside)).toBe(200);
+    cut.clear();
+    await answers(beyond, 200);
+    await everyWatermarkPasses(Date.now());
+    expect(await shardsWithAbsences()).toEqual([1]);
+
+    for (let partition = 0; partition < PARTITIONS; partition += 1) cut.add(partition);
+    await answers(beside, 503);
+    await eventually(async () => expect(await ingest.isReady()).toBe(false), { withinMs: 10_000 });
+    cut.clear();
+    await answers(beside, 200);
+    await everyWatermarkPasses(Date.now());
+    expect(await shardsWithAbsences()).toEqual([0, 1, 2, 3]);
+    for (const [id, count] of acknowledged) {
+      const history = await rows<{ id: string }>('SELECT id FROM ping WHERE heartbeat_id = $1', [id]);
+      expect(history).toHaveLength(count);
+    }
   });
 
   it('stand by, ready, while there are more schedulers than shards', async () => {

@@ -47,6 +47,13 @@ export function withAbsences(known: readonly Absence[], added: readonly Absence[
   return all;
 }
 
+/** What of them lies before an instant: the clock of the log was set back to that one, and what is after it was not yet. */
+export function absencesUntil(absences: readonly Absence[], at: number): readonly Absence[] {
+  return absences
+    .filter(({ startedAt }) => startedAt < at)
+    .map((absence) => (absence.endedAt > at ? { ...absence, endedAt: at } : absence));
+}
+
 /** The absences that can grow no more since the watermark went from one instant to another; null: there was none yet. */
 export function overSince(absences: readonly Absence[], from: number | null, to: number | null): readonly Absence[] {
   const isOver = ({ endedAt }: Absence, at: number | null): boolean =>
