@@ -6,3 +6,4 @@ export { runService, type Service } from './run-service';
 export { ServerAway } from './server-away';
 export { startupProblem } from './startup-problem';
 export { untilServersAnswer } from './until-servers-answer';
+export * from './run-command';

@@ -21,7 +21,7 @@ interface Querying {
 }
 
 /** Null before the first process has started. */
-async function readPartitioning(querying: Querying): Promise<Partitioning | null> {
+export async function readPartitioning(querying: Querying): Promise<Partitioning | null> {
   const rows = (await querying.query(
     `SELECT name, value FROM installation_fact WHERE name IN ('ping_partitions', 'topic_generation')`,
   )) as { name: string; value: number }[];
