@@ -7,3 +7,4 @@ export { ServerAway } from './server-away';
 export { startupProblem } from './startup-problem';
 export { untilServersAnswer } from './until-servers-answer';
 export * from './run-command';
+export { topicsOf } from './topics-of';

@@ -20,7 +20,7 @@ export async function requireSameLog(dataSource: DataSource, identity: string): 
   if (recorded === identity) return;
   throw new InstallationMismatch(
     `the event log of this process is ${identity}, but this installation uses ${recorded}; ` +
-      'set KAFKA_BROKERS (and DATABASE_URL) as for the other processes',
+      'set KAFKA_BROKERS (and DATABASE_URL) as for the other processes, or run dist/apps/adopt-log/main.js if that log is gone',
   );
 }
 

@@ -1,0 +1,1 @@
+export { runAdoptLog } from './run-adopt-log';
