@@ -152,9 +152,12 @@ describe.each(['postgres', 'kafka'])('adopting a log on %s', (adapter) => {
     await dataSource.query(`UPDATE installation_fact SET value = '"another:log:g1"' WHERE name = 'event_log'`);
     await expect(requireSameLog(dataSource, log.identity())).rejects.toThrow(/adopt-log/);
     const session = new DatabaseSession(database.url, () => undefined);
-    await new PartitioningWatch(session, { partitions: 1, generation: 1 }, () => undefined).start();
-    await expect(adopt()).rejects.toThrow(/connected .*; stop them first/);
-    await session.stop();
+    try {
+      await new PartitioningWatch(session, { partitions: 1, generation: 1 }, () => undefined).start();
+      await expect(adopt()).rejects.toThrow(/connected .*; stop them first/);
+    } finally {
+      await session.stop();
+    }
     await eventually(() => adopt({}));
     expect(await positions()).toEqual([untouched(), adopted(0)]);
     await requireSameLog(dataSource, log.identity());
