@@ -96,7 +96,7 @@ describe.each(['postgres', 'kafka'])('adopting a log on %s', (adapter) => {
     identity: log.identity(),
     position,
     watermark: WATERMARK,
-    ingests: { ingests: {}, spells: [] },
+    ingests: { ingests: {}, spells: [], adoptedAt: expect.any(Number) },
   });
 
   /** Guarded by `misplacement` in misplaced.ts and `noteAbsence` in adopt.ts. */

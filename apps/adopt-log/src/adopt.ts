@@ -29,7 +29,8 @@ const STILL_FOR_MS = 3_000;
  *    nothing, and nothing that is there is left out
  * 3. for a shard, what may be missing is written down as an absence, from its watermark until now: jobs did reach us, but
  *    we do not know what they said, so nobody is told "down" for that time
- * 4. what is known of the ingests is forgotten, because their epochs begin anew in another log. The watermark stays
+ * 4. what is known of the ingests is forgotten, because their epochs begin anew in another log. The watermark stays, and
+ *    moves on with the first pulse from after the adoption (`adoptedAt` in libs/domain/src/watermark.ts)
  * 5. the installation uses this log from now on
  *
  * @returns what was adopted
@@ -67,11 +68,12 @@ async function movePosition(
   adopted: string,
   now: Date,
 ): Promise<void> {
+  const forgotten = JSON.stringify({ ingests: {}, spells: [], adoptedAt: now.getTime() });
   const [, moved] = await manager.query<[unknown, number]>(
     `UPDATE consumer_offset SET next_offset = $6, log_identity = $7, updated_at = $8,
-       ingests = CASE WHEN ingests IS NOT NULL THEN '{"ingests": {}, "spells": []}'::jsonb END
+       ingests = CASE WHEN ingests IS NOT NULL THEN $9::jsonb END
      WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND log_identity = $5`,
-    [group, topic, partition, position, identity, bounds.start, adopted, now],
+    [group, topic, partition, position, identity, bounds.start, adopted, now, forgotten],
   );
   if (moved === 1) return;
   throw new CommandRefused(`the position of ${group} in ${topic}, partition ${partition}, moves: somebody reads it`);

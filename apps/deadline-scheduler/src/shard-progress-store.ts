@@ -30,7 +30,7 @@ export class ShardProgressStore {
     await nextOffset(manager, { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard }, log, now);
     // Position and progress in one look: an owner that was replaced may be committing its last batch just now.
     const [row] = await manager.query<
-      { next_offset: string; watermark: Date | null; ingests: Pick<ShardProgress, 'ingests' | 'spells'> | null }[]
+      { next_offset: string; watermark: Date | null; ingests: Omit<ShardProgress, 'watermark'> | null }[]
     >(
       `SELECT next_offset, watermark, ingests FROM consumer_offset
        WHERE consumer_group = $1 AND topic = $2 AND partition = $3`,
@@ -42,6 +42,7 @@ export class ShardProgressStore {
         watermark: row?.watermark?.getTime() ?? null,
         ingests: row?.ingests?.ingests ?? {},
         spells: row?.ingests?.spells ?? [],
+        ...(row?.ingests?.adoptedAt !== undefined && { adoptedAt: row.ingests.adoptedAt }),
       },
     };
   }
@@ -62,7 +63,7 @@ export class ShardProgressStore {
         moves.map(({ from }) => from),
         moves.map(({ to }) => to.nextOffset),
         moves.map(({ to }) => to.progress.watermark),
-        moves.map(({ to: { progress } }) => JSON.stringify({ ingests: progress.ingests, spells: progress.spells })),
+        moves.map(({ to: { progress } }) => JSON.stringify({ ...progress, watermark: undefined })),
       ],
     );
     return moved === moves.length;

@@ -199,6 +199,21 @@ describe('the clock of the log that is set back', () => {
   });
 });
 
+describe('a log that was adopted', () => {
+  const adopted: ShardProgress = { watermark: T0 + 50_000, ingests: {}, spells: [], adoptedAt: T0 + 90_000 };
+  const pulsed = (before: ShardProgress, at: number) =>
+    applyPulse(before, pulse(at, { acceptingSince: T0 + Math.min(at, 95_000) }), T0 + at, LEASE_MS);
+
+  /** Guarded by `applyPulse` (1): without it the old pulses look like a clock that was set back to them. */
+  it('is read once more without moving the watermark back, and moves it on from the adoption', () => {
+    expect(pulsed(adopted, 1_000)).toEqual({ progress: adopted, absences: [], missingRecords: 0 });
+    const { progress, absences } = pulsed(adopted, 100_000);
+    expect(absences).toEqual([{ startedAt: T0 + 50_000, endedAt: T0 + 95_000 }]);
+    expect(progress).toMatchObject({ watermark: T0 + 100_000 });
+    expect(progress.adoptedAt).toBeUndefined();
+  });
+});
+
 describe('absences', () => {
   it('are found between the last word before a crash and the first of the restart', () => {
     const restarted = pulse(3_000, { epoch: 2, acceptingSince: T0 + 2_800 });

@@ -47,6 +47,11 @@ export interface ShardProgress {
   readonly ingests: Readonly<Record<string, LiveIngest>>;
   /** Spells that reach up to the watermark or beyond; the rest has been weighed for absences already. */
   readonly spells: readonly AcceptingSpell[];
+  /**
+   * When an operator adopted the log, until a pulse from after that has come by. Pulses appended before say nothing: they
+   * may have been read once already, and would look like a clock that was set back.
+   */
+  readonly adoptedAt?: number;
 }
 
 export interface PulseResult {
@@ -78,7 +83,8 @@ export function notePing(
 /**
  * Applies one pulse.
  *
- * 1. A pulse of an epoch that is over is ignored: its sender has been replaced. A higher epoch replaces at once.
+ * 1. A pulse of an epoch that is over is ignored: its sender has been replaced. A higher epoch replaces at once. So is one
+ *    from before the log was adopted.
  * 2. Nothing lies beyond the append time. `lowWatermark` is clamped to it, so that a wrong clock cannot push the watermark
  *    into the future; and when the log's own clock was set back, everything known is cut to it, the watermark too,
  *    because pings are dated anew from there on. What an epoch has claimed it does not take back otherwise: a pulse the
@@ -95,6 +101,7 @@ export function notePing(
  */
 export function applyPulse(before: ShardProgress, pulse: Pulse, appendedAt: number, leaseMs: number): PulseResult {
   if ((before.ingests[pulse.ingestId]?.epoch ?? 0) > pulse.epoch) return nothingNew(before); // 1
+  if (appendedAt < (before.adoptedAt ?? -Infinity)) return nothingNew(before); // 1
 
   const progress = cutTo(before, appendedAt); // 2
   const known = progress.ingests[pulse.ingestId];
