@@ -68,9 +68,9 @@ describe('a scheduler whose clock is wrong', () => {
   it('judges nothing before its own time when it is slow, is not ready, and misses nothing when it is put right', async () => {
     // Guarded by `foldWatermark` in fold.ts, which takes the earlier of the watermark and now.
     clock.aheadMs = -HOUR;
-    const pulsing = stage.pulseOnAndOn();
     const pingedAt = Date.now();
     const id = await pinged(pingedAt);
+    const pulsing = stage.pulseOnAndOn();
     await staysUpUntil(pingedAt + 2_000, id, () => Promise.resolve());
     await eventually(async () => expect(await notReady()).toMatch(/^the clock .* 3[56]\d\d\.\d s behind/), {
       withinMs: 10_000,

@@ -92,12 +92,13 @@ describe('a scheduler that lost its partition without noticing', () => {
     const shard = shardOf(id, PARTITIONS);
     const [owner, zombie] = [scheduler(), scheduler()];
     const from = await owner['pings'].position(shard);
-    const pingedAt = Date.now() - 1_500;
+    const pingedAt = Date.now() - 900; // the deadline is in 100 ms, and later than any watermark so far
     await stage.pulse(pingedAt + 900);
     await stage.ping(id, pingedAt);
     await owner['pings'].handle(shard, await recordsFrom(shard, from));
     const judge = zombie['sweep']['parts'].judge;
     await zombie['alarmClock'].assigned(shard);
+    await eventually(() => expect(Date.now()).toBeGreaterThan(pingedAt + 1_100));
     zombie['watermarkMoved'](shard, Date.now());
     expect(await judge.judge(shard, [id])).toEqual({ waiting: [id], wentDown: 0 });
     expect(await stage.incidents(id)).toEqual([]);
@@ -108,12 +109,13 @@ describe('a scheduler that lost its partition without noticing', () => {
     const id = await stage.heartbeat(60, 0, 1);
     const shard = shardOf(id, PARTITIONS);
     const [owner, zombie] = [scheduler(), scheduler()];
-    const pingedAt = Date.now() - 60_200; // the deadline was 200 ms ago
+    const pingedAt = Date.now() - 59_900; // the deadline is in 100 ms, and later than any watermark so far
     const from = await owner['pings'].position(shard);
     await stage.ping(id, pingedAt);
     await owner['pings'].handle(shard, await recordsFrom(shard, from));
     const next = await owner['pings'].position(shard);
     await stage.ping(id, pingedAt + 59_900);
+    await eventually(() => expect(Date.now()).toBeGreaterThan(pingedAt + 60_100));
     await stage.pulse();
     const records = await recordsFrom(shard, next);
 

@@ -263,4 +263,17 @@ describe('the clock of the ingest', () => {
       ours.stop();
     }
   });
+
+  it('begins no accepting spell in the future, where the public address was proven by a clock that was ahead', () => {
+    // Guarded by `reachedUpTo` in PartitionStanding.
+    const clock = new FakeClock();
+    const standing = new PartitionStanding({
+      clock: new IngestClock(clock, { stepped: () => {}, stalled: () => {} }),
+      monotonic: () => clock.monotonic(),
+      leaseMs: LEASE_MS,
+      clockIsWrong: () => false,
+      reach: () => ({ kind: 'proven', upTo: clock.now(), since: clock.now() + HOUR }),
+    });
+    expect(standing.claim(null, false).acceptingSince).toBe(clock.now());
+  });
 });

@@ -148,7 +148,9 @@ export class PartitionStanding {
     const reach = this.parts.reach();
     if (reach.kind === 'lost') this.noteTurnedAway();
     if (reach.kind !== 'proven') return now;
-    this.acceptingSince = Math.max(this.acceptingSince, reach.since ?? 0);
+    // Later than now: dated by a clock that was ahead and is right again.
+    const since = reach.since ?? 0;
+    if (since <= now) this.acceptingSince = Math.max(this.acceptingSince, since);
     return reach.upTo;
   }
 
