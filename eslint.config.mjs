@@ -40,6 +40,20 @@ const onlyTheClockReadsTheTime = [
   },
 ];
 
+/** `===` ends at the first byte that differs, and the time it takes tells how many were right. */
+const SECRET_NAME = '/(token|secret|password|apikey|api_key|signature|mac|digest|hash)$/i';
+const secretsAreComparedInConstantTime = ['name', 'property.name'].flatMap((name) =>
+  [
+    ['left', 'right'],
+    ['right', 'left'],
+  ].map(([secret, other]) => ({
+    selector:
+      `BinaryExpression[operator=/^[!=]==?$/][${secret}.${name}=${SECRET_NAME}]` +
+      `[${other}.type!='Literal'][${other}.name!='undefined']`,
+    message: 'Compare secrets with timingSafeEqual: the time that === takes tells how much of a guess was right.',
+  })),
+);
+
 export default [
   {
     ignores: ['**/node_modules/', 'dist/', 'tmp/', 'coverage/', '.nx/', '.flatline/', 'tools/boundaries/fixtures/'],
@@ -97,7 +111,12 @@ export default [
     rules: {
       '@nx/enforce-module-boundaries': ['error', boundaries()],
       'no-console': 'error',
-      'no-restricted-syntax': ['error', noDefaultExport, ...onlyTheClockReadsTheTime],
+      'no-restricted-syntax': [
+        'error',
+        noDefaultExport,
+        ...onlyTheClockReadsTheTime,
+        ...secretsAreComparedInConstantTime,
+      ],
     },
   },
   {
@@ -121,7 +140,7 @@ export default [
   },
   {
     files: ['libs/service-kernel/src/**/*clock.ts'],
-    rules: { 'no-restricted-syntax': ['error', noDefaultExport] },
+    rules: { 'no-restricted-syntax': ['error', noDefaultExport, ...secretsAreComparedInConstantTime] },
   },
   {
     files: notProduction.filter((pattern) => !pattern.startsWith('tools')),
