@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import {
   ADMIN_KEY,
   ApiSession,
@@ -13,10 +16,13 @@ import {
   printMeasurement,
   processesOn,
   removeDataDir,
+  sendRequest,
   startCluster,
+  startTestSmtp,
   startWebhookReceiver,
 } from '@flatline/test-kit';
-import type { WebhookReceiver } from '@flatline/test-kit';
+import type { ApiAnswer, TestSmtp, WebhookReceiver } from '@flatline/test-kit';
+import { PrintedLines } from './printed-lines';
 
 const READY_WITHIN_MS = 60_000;
 const BACK_WITHIN_MS = 40_000;
@@ -28,19 +34,34 @@ describe('a cluster whose processes are killed', () => {
   let port: number;
   let cluster: Flatline;
   let receiver: WebhookReceiver;
+  let smtp: TestSmtp;
   let api: ApiSession;
   const jobs: Jobs[] = [];
+  const printed = new PrintedLines();
+  const tokens: string[] = [];
+  let hook: ApiAnswer;
+  const env = () => ({
+    LOG_LEVEL: 'debug',
+    SMTP_URL: smtp.url.replace('smtp://', 'smtp://mailuser:mail-password-1@'),
+    DEFAULT_ALERT_EMAIL: 'someone@private.example',
+  });
   const silent: { id: string; name: string; acknowledged: string }[] = [];
 
   beforeAll(async () => {
     port = await freePort();
-    receiver = await startWebhookReceiver();
-    cluster = await startCluster({ dataDir, port });
+    [receiver, smtp] = await Promise.all([startWebhookReceiver(), startTestSmtp()]);
+    receiver.answerNext({ status: 500, body: 'answer-of-a-webhook' });
+    smtp.refuseNext({ code: 451, message: 'not now, someone@private.example' });
+    cluster = await startCluster({ dataDir, port, env: env() });
     await cluster.ready({ withinMs: READY_WITHIN_MS });
     // The gateway is ready with one of each behind it; where all the parts are is printed when all of them are.
     await cluster.process.line(/^Flatline is ready/, { withinMs: READY_WITHIN_MS });
     api = new ApiSession(cluster.baseUrl, ADMIN_KEY);
-    await api.call('POST', '/channels', { kind: 'webhook', name: 'pager', settings: { url: receiver.url } });
+    hook = await api.call('POST', '/channels', {
+      kind: 'webhook',
+      name: 'pager',
+      settings: { url: `${receiver.url}/webhook-path-secret?x=webhook-query-secret` },
+    });
     // Longer than the gateway may be away, which nobody behind it can know of; and shorter than the end of everything:
     // knowing of that absence alone keeps them from an alert.
     const fields = { interval_secs: 4, grace_secs: 4 };
@@ -54,7 +75,7 @@ describe('a cluster whose processes are killed', () => {
   afterAll(async () => {
     await Promise.all(jobs.map((job) => job.stop()));
     await cluster.killTree();
-    await receiver.stop();
+    await Promise.all([receiver.stop(), smtp.stop()]);
     removeDataDir(dataDir);
   }, 60_000);
 
@@ -73,6 +94,7 @@ describe('a cluster whose processes are killed', () => {
       { withinMs: BACK_WITHIN_MS, everyMs: 100 },
     );
     silent.push({ id, name, acknowledged });
+    tokens.push(token);
   }
 
   const acknowledgedCount = (): number => jobs.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
@@ -92,6 +114,19 @@ describe('a cluster whose processes are killed', () => {
     const before = acknowledgedCount();
     await eventually(() => expect(acknowledgedCount()).toBeGreaterThan(before + 5), { withinMs: BACK_WITHIN_MS });
   }
+
+  it('refuses whom it must, at the gateway and behind it', async () => {
+    const { token } = jobs[0]!.heartbeat;
+    const forged = `${token.slice(0, -1)}_`;
+    tokens.push(forged);
+    expect((await api.ping(forged)).status).toBe(404);
+    const body = 'body-of-a-ping';
+    const path = `/v1/heartbeats/${token}/ping`;
+    expect((await sendRequest(cluster.baseUrl, { method: 'PUT', path })).status).toBe(405);
+    expect((await sendRequest(cluster.baseUrl, { method: 'POST', path, body })).status).toBe(200);
+    const stranger = new ApiSession(cluster.baseUrl, 'tsk_live_wrong_key_of_somebody');
+    expect((await stranger.call('GET', '/heartbeats')).status).toBe(401);
+  });
 
   it('refuses nobody while processes that answer requests are told to stop, one after the other', async () => {
     const refused = () => jobs.reduce((sum, job) => sum + job.refused, 0);
@@ -113,9 +148,10 @@ describe('a cluster whose processes are killed', () => {
 
   it('comes back when all of it is killed at once', async () => {
     await fallSilent('silent while everything dies');
+    printed.collect(cluster);
     await cluster.killTree();
     expect(processesOn(dataDir)).toEqual([]);
-    cluster = await startCluster({ dataDir, port });
+    cluster = await startCluster({ dataDir, port, env: env() });
     const tookMs = await cluster.ready({ withinMs: READY_WITHIN_MS });
     printMeasurement(`everything was ready again after ${(tookMs / 1000).toFixed(1)} s`);
     const before = acknowledgedCount();
@@ -124,8 +160,9 @@ describe('a cluster whose processes are killed', () => {
 
   it('comes back when the supervisor alone is killed, and nothing of the old one goes on beside the new', async () => {
     const old = processesOn(dataDir).filter((pid) => pid !== cluster.process.pid);
+    printed.collect(cluster);
     await cluster.kill();
-    cluster = await startCluster({ dataDir, port });
+    cluster = await startCluster({ dataDir, port, env: env() });
     await cluster.ready({ withinMs: READY_WITHIN_MS });
     expect(processesOn(dataDir).filter((pid) => old.includes(pid))).toEqual([]);
   });
@@ -167,5 +204,30 @@ describe('a cluster whose processes are killed', () => {
   it('stops in good order and leaves nothing behind', async () => {
     expect(await cluster.stop({ withinMs: 20_000 })).toEqual({ code: 0, signal: null });
     expect(processesOn(dataDir)).toEqual([]);
+  });
+
+  /** Kafka, Redis and Postgres were away, deliveries failed, pings were forged: all of it was logged, and none of this. */
+  it('has printed no key, token, secret, password, address or body', async () => {
+    printed.collect(cluster);
+    const secretOf = (file: string): string => readFileSync(join(dataDir, file), 'utf8').trim();
+    const secrets = {
+      'the first key': ADMIN_KEY,
+      'signing secret': (hook.json.secret as string).slice('whsec_'.length),
+      'path of a webhook': 'webhook-path-secret',
+      'query of a webhook': 'webhook-query-secret',
+      'answer of a webhook': 'answer-of-a-webhook',
+      'mail password': 'mail-password-1',
+      'mail address': 'private.example',
+      'body of a ping': 'body-of-a-ping',
+      'wrong key': 'wrong_key_of_somebody',
+      'password of Postgres': secretOf('postgres.password'),
+      'keys of tokens': secretOf('ping-token-keys'),
+      ...Object.fromEntries(tokens.map((token, index) => [`token ${index}`, token])),
+      ...Object.fromEntries(jobs.map(({ heartbeat }) => [`token of ${heartbeat.name}`, heartbeat.token])),
+    };
+    expect(printed.length).toBeGreaterThan(10_000);
+    expect(printed.namesOf(secrets)).toEqual([]);
+    // It does find what is there: the name of a part.
+    expect(printed.namesOf({ there: 'deadline-scheduler' })).toEqual(['there']);
   });
 });

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Problem } from '@flatline/service-kernel';
+import { BodyBytes, Problem } from '@flatline/service-kernel';
 import { PING_BODY_LIMIT_BYTES } from './received-signal';
 
 /**
@@ -7,16 +7,11 @@ import { PING_BODY_LIMIT_BYTES } from './received-signal';
  * never parse what a job sends.
  */
 export async function readBeginning(stream: Readable): Promise<Buffer | undefined> {
-  const kept: Buffer[] = [];
-  let length = 0;
+  const kept = new BodyBytes(PING_BODY_LIMIT_BYTES);
   try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (length >= PING_BODY_LIMIT_BYTES) continue;
-      kept.push(chunk.subarray(0, PING_BODY_LIMIT_BYTES - length));
-      length += chunk.length;
-    }
+    for await (const chunk of stream as AsyncIterable<Buffer>) kept.add(chunk);
   } catch (cause) {
     throw new Problem(400, 'body was not received completely', { cause });
   }
-  return length > 0 ? Buffer.concat(kept) : undefined;
+  return kept.content.length > 0 ? kept.content : undefined;
 }

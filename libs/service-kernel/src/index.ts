@@ -7,6 +7,7 @@ export * from './end-because';
 export * from './health/health-registry';
 export * from './health/not-ready';
 export * from './health/operator-condition';
+export { BodyBytes } from './http/body-bytes';
 export * from './http/close-server';
 export * from './http/http-adapter';
 export * from './http/http-application';

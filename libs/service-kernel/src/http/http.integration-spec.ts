@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { Body, Controller, Delete, Get, Module, Param, Post, Query } from '@nestjs/common';
+import { eventually } from '@flatline/test-kit';
 import { loadConfig } from '../config/load-config';
 import { createKernel, type Kernel, KernelModule } from '../kernel.module';
 import { createLogger } from '../logging/create-logger';
@@ -177,6 +178,20 @@ describe('the HTTP side of a process', () => {
       else expect(answer).toMatchObject({ status: 413, json: { error: 'body too large' } });
     },
   );
+
+  it('takes small bodies, and no large one, while large ones that do not end hold all there is for them', async () => {
+    const large = `"${'a'.repeat(200_000)}"`;
+    const hold = `POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 262000\r\n\r\n${' '.repeat(250_000)}`;
+    const holders = Array.from({ length: 160 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+    for (const holder of holders) holder.write(hold);
+    await eventually(async () => {
+      const refused = await call('POST', '/v1/things', { body: large });
+      expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    });
+    expect((await call('POST', '/v1/things', { body: '"small"' })).status).toBe(201);
+    for (const holder of holders) holder.destroy();
+    await eventually(async () => expect((await call('POST', '/v1/things', { body: large })).status).toBe(201));
+  });
 
   it('refuses a large body without a length', async () => {
     const chunk = `40000\r\n${'a'.repeat(0x40000)}\r\n`;

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { BodyBytes, MemoryBudget } from './body-bytes';
 import { Problem } from './problem';
 
 /** The largest body of a management request, in bytes. */
@@ -10,6 +11,13 @@ export const BODY_LIMIT_BYTES = 256 * 1024;
  */
 const DRAIN_LIMIT_BYTES = 8 * 1024 * 1024;
 
+/**
+ * What the large bodies under way may take together. The beginnings are not counted, as connections are: whoever floods us
+ * with large bodies that never end keeps nobody from sending a small one.
+ */
+const LARGE_BODIES_LIMIT_BYTES = 32 * 1024 * 1024;
+const UNCOUNTED_BYTES = 8 * 1024;
+
 /** Nothing we take is nested more than a few levels; code that recurses must not meet a hundred thousand. */
 const MAX_DEPTH = 64;
 
@@ -18,12 +26,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 /**
  * Reads every body as JSON, whatever its content type says: clients label JSON as form data, as text or not at all.
  * An empty body is no body. Refuses anything else with the contract's 400 `invalid JSON`, and a body over
- * {@link BODY_LIMIT_BYTES} with 413, in constant memory.
+ * {@link BODY_LIMIT_BYTES} with 413, in constant memory; 503 while others' large bodies take all there is for them.
  */
 export function addJsonBodyParser(fastify: FastifyInstance): void {
+  const budget = new MemoryBudget(LARGE_BODIES_LIMIT_BYTES);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', async (_request: FastifyRequest, payload: NodeJS.ReadableStream) =>
-    parseJson(await readBody(payload)),
+    parseJson(await readBody(payload, budget)),
   );
 }
 
@@ -56,19 +65,29 @@ function isNestedTooDeeply(bytes: Buffer): boolean {
   return false;
 }
 
-function readBody(payload: NodeJS.ReadableStream): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let chunks: Buffer[] = [];
-    let length = 0;
+function readBody(payload: NodeJS.ReadableStream, budget: MemoryBudget): Promise<Buffer> {
+  const body = new BodyBytes(BODY_LIMIT_BYTES);
+  let length = 0;
+  let counted = 0;
+  let isRefused = false;
+  const reading = new Promise<Buffer>((resolve, reject) => {
     const tooLarge = () => reject(new Problem(413, 'body too large'));
     payload.on('data', (chunk: Buffer) => {
       length += chunk.length;
-      if (length <= BODY_LIMIT_BYTES) chunks.push(chunk);
-      else chunks = [];
       if (length > DRAIN_LIMIT_BYTES) tooLarge();
+      if (isRefused || length > BODY_LIMIT_BYTES) return; // read to its end, and thrown away
+      body.add(chunk);
+      const more = Math.max(0, body.size - UNCOUNTED_BYTES) - counted;
+      isRefused = !budget.take(more);
+      if (!isRefused) counted += more;
     });
-    payload.on('end', () => (length > BODY_LIMIT_BYTES ? tooLarge() : resolve(Buffer.concat(chunks, length))));
+    payload.on('end', () => {
+      if (length > BODY_LIMIT_BYTES) tooLarge();
+      else if (isRefused) reject(Problem.unavailable());
+      else resolve(body.content);
+    });
     payload.on('error', (cause) => reject(new Problem(400, 'body was not received completely', { cause })));
     payload.on('close', () => reject(new Problem(400, 'body was not received completely')));
   });
+  return reading.finally(() => budget.giveBack(counted));
 }
