@@ -22,8 +22,6 @@ export interface KafkaEventLogOptions extends KafkaAccess {
   readonly client?: KafkaClientName;
   /** Copies of each record in topics created here; from 3 up, two of them acknowledge. Fewer brokers: creation fails. */
   readonly replicationFactor: number;
-  /** Of the topics, part of the log's identity: positions in one generation mean nothing in another. 1 unset. */
-  readonly generation?: number;
   readonly logger: LogWriter;
   /**
    * Reading does not go on by itself any more (see `troubles` for what is short of that), or the brokers belong to
@@ -90,7 +88,7 @@ class KafkaEventLog implements EventLog {
   }
 
   identity(): string {
-    return `kafka:${this.clusterId}:g${this.options.generation ?? 1}`;
+    return `kafka:${this.clusterId}:g1`; // the topics as they are named here; `inGeneration` puts in later ones
   }
 
   async ensureTopics(topics: readonly LogTopicSpec[]): Promise<void> {
