@@ -31,6 +31,7 @@ import { Database } from './target/database.mjs';
 import { startBareServer } from './target/helper-process.mjs';
 import { profiled } from './target/inspector.mjs';
 import { metricsText } from './target/metrics.mjs';
+import { stopProducts } from './target/product-process.mjs';
 import { startStandalone } from './target/standalone.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -52,6 +53,7 @@ const ALONE = ['scale'];
 const say = (line) => console.log(line);
 
 let runFailed = false;
+let wasTold = false;
 
 /** What must end when the bench does, last one first. */
 const cleanups = [];
@@ -173,8 +175,12 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
 ]) {
   process.once(signal, () => {
+    wasTold = true;
     say(`${signal}: what was started is stopped`);
-    void cleanUp().finally(() => process.exit(code));
+    void stopProducts()
+      .catch((error) => console.error(error))
+      .then(() => cleanUp())
+      .finally(() => process.exit(code));
   });
 }
 
@@ -192,8 +198,11 @@ try {
 try {
   report(await run(options), options.json);
 } catch (error) {
-  runFailed = true;
-  console.error(error);
-  process.exitCode = 1;
-  await cleanUp();
+  // What was being measured failed because it was stopped; whoever got the signal cleans up and ends.
+  if (!wasTold) {
+    runFailed = true;
+    console.error(error);
+    process.exitCode = 1;
+    await cleanUp();
+  }
 }

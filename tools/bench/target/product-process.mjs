@@ -26,6 +26,12 @@ const API_KEY = 'tsk_bench_0123456789abcdefghij';
  * @typedef {{ name: string, pid: number, isAlone?: boolean }} Part
  */
 
+/** Ends of the products that run, or are being started. */
+const running = new Set();
+
+/** Stops every product, whoever started it and however far that is. */
+export const stopProducts = () => Promise.all([...running].map((stop) => stop()));
+
 /** @returns {Server} */
 export const serverAt = (port) => ({ host: HOST, port, baseUrl: `http://${HOST}:${port}` });
 
@@ -57,7 +63,8 @@ export async function startProductProcess({ app, dataDir, logFile, env = {}, nod
   });
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
-  const stop = () => stopTree(child, patience.stoppedWithinMs);
+  const stop = () => stopTree(child, patience.stoppedWithinMs).finally(() => running.delete(stop));
+  running.add(stop);
   try {
     await untilReady(child, serverAt(port).baseUrl, logFile, patience.readyWithinMs);
   } catch (error) {
