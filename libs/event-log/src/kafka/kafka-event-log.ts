@@ -1,4 +1,4 @@
-import { LogClosed, UnknownTopic } from '../errors';
+import { UnknownTopic } from '../errors';
 import type {
   ConsumeOptions,
   EventLog,
@@ -9,6 +9,7 @@ import type {
   LogTrouble,
   LogWriter,
 } from '../event-log';
+import { OpenedParts } from '../opened-parts';
 import { ExclusiveIdentity } from './exclusive-identity';
 import type { KafkaAccess, KafkaClient } from './kafka-client';
 import { createKafkaClient } from './kafka-clients';
@@ -58,16 +59,13 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
 
 class KafkaEventLog implements EventLog {
   private readonly topics: KafkaTopics;
-  private readonly producers = new Set<KafkaProducer>();
-  private readonly subscriptions = new Set<KafkaSubscription>();
+  private readonly opened: OpenedParts<KafkaSubscription>;
   private readonly monotonic: () => number;
   private readonly appendTimeoutMs: number;
   private auditTimer: NodeJS.Timeout | null = null;
   private auditing: Promise<void> = Promise.resolve();
   private rounds = 0;
   private trouble: string | null = null;
-  private isFatal = false;
-  private closing: Promise<void> | null = null;
 
   constructor(
     private readonly clusterId: string,
@@ -77,12 +75,13 @@ class KafkaEventLog implements EventLog {
     this.monotonic = options.monotonic ?? (() => performance.now());
     this.appendTimeoutMs = options.appendTimeoutMs ?? 4_000;
     this.topics = new KafkaTopics(client, options.replicationFactor, options.logger);
+    this.opened = new OpenedParts(options);
   }
 
   start(): void {
     this.auditTimer = setTimeout(() => {
       this.auditing = this.audit().finally(() => {
-        if (!this.closing) this.start();
+        if (!this.opened.isClosed) this.start();
       });
     }, AUDIT_EVERY_MS);
   }
@@ -102,7 +101,7 @@ class KafkaEventLog implements EventLog {
   }
 
   async producer({ exclusiveId }: { exclusiveId?: string } = {}): Promise<LogProducer> {
-    this.refuseWhenClosed();
+    this.opened.refuseWhenClosed();
     const { client, topics, appendTimeoutMs, monotonic } = this;
     const dependencies = { client, topics, appendTimeoutMs, logger: this.options.logger };
     const exclusive =
@@ -118,56 +117,45 @@ class KafkaEventLog implements EventLog {
             }),
           };
     const producer = new KafkaProducer(dependencies, exclusive);
-    this.producers.add(producer);
+    this.opened.producers.add(producer);
     return producer;
   }
 
   async consume(options: ConsumeOptions): Promise<LogSubscription> {
-    this.refuseWhenClosed();
+    this.opened.refuseWhenClosed();
     await this.topics.factsOf(options.topic); // a topic that is missing is said at once
     const subscription = new KafkaSubscription(options, {
       client: this.client,
       logger: this.options.logger,
       monotonic: this.monotonic,
       bounds: (topic) => this.topics.bounds(topic),
-      closed: (closed) => this.subscriptions.delete(closed),
+      closed: (closed) => this.opened.subscriptions.delete(closed),
     });
-    this.subscriptions.add(subscription);
+    this.opened.subscriptions.add(subscription);
     return subscription;
   }
 
   troubles(): LogTrouble[] {
-    if (this.closing) return [{ kind: 'away', sentence: 'the event log is closed' }];
-    if (this.trouble) return [{ kind: 'away', sentence: this.trouble }];
-    return [...this.subscriptions].flatMap((subscription) => subscription.troubles());
+    return this.opened.troubles(this.trouble);
   }
 
   close(): Promise<void> {
-    this.closing ??= this.closeNow();
-    return this.closing;
-  }
-
-  private async closeNow(): Promise<void> {
     if (this.auditTimer) clearTimeout(this.auditTimer);
-    await Promise.all([...this.subscriptions].map((subscription) => subscription.close()));
-    await Promise.all([...this.producers].map((producer) => producer.close()));
-    await this.client.close();
-    await this.auditing;
-  }
-
-  private refuseWhenClosed(): void {
-    if (this.closing) throw new LogClosed();
+    return this.opened.close(async () => {
+      await this.client.close();
+      await this.auditing;
+    });
   }
 
   private async audit(): Promise<void> {
     try {
-      const topics = new Set([...this.subscriptions].map(({ options }) => options.topic));
+      const topics = new Set([...this.opened.subscriptions].map(({ options }) => options.topic));
       if (topics.size === 0 || this.rounds % CLUSTER_EVERY_ROUNDS === 0) await this.recogniseCluster();
       this.rounds += 1;
       for (const topic of topics) await this.auditTopic(topic);
       this.trouble = null;
     } catch (error) {
-      if (this.closing) return;
+      if (this.opened.isClosed) return;
       this.options.logger.warn({ err: error }, 'Kafka does not answer');
       const message = error instanceof Error ? error.message : String(error);
       this.trouble = error instanceof UnknownTopic ? `Kafka has ${message}` : `Kafka does not answer: ${message}`;
@@ -176,23 +164,17 @@ class KafkaEventLog implements EventLog {
 
   private async auditTopic(topic: string): Promise<void> {
     const bounds = await this.topics.bounds(topic);
-    for (const subscription of this.subscriptions) {
+    for (const subscription of this.opened.subscriptions) {
       if (subscription.options.topic !== topic) continue;
       const stalled = await subscription.audit(bounds);
-      if (stalled) this.fail(new Error(stalled));
+      if (stalled) this.opened.fail(new Error(stalled));
     }
   }
 
   private async recogniseCluster(): Promise<void> {
     const clusterId = await this.client.clusterId();
     if (clusterId !== this.clusterId) {
-      this.fail(new Error(`the brokers belong to cluster ${clusterId} now, they belonged to ${this.clusterId}`));
+      this.opened.fail(new Error(`the brokers belong to cluster ${clusterId} now, they belonged to ${this.clusterId}`));
     }
-  }
-
-  private fail(error: Error): void {
-    this.options.logger.error({ err: error }, 'the event log cannot go on');
-    if (!this.isFatal) this.options.onFatal?.(error);
-    this.isFatal = true;
   }
 }

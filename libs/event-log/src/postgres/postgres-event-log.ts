@@ -1,4 +1,3 @@
-import { LogClosed } from '../errors';
 import type {
   ConsumeOptions,
   EventLog,
@@ -9,6 +8,7 @@ import type {
   LogTrouble,
   LogWriter,
 } from '../event-log';
+import { OpenedParts } from '../opened-parts';
 import { Connection } from './connection';
 import { LogMaintenance } from './log-maintenance';
 import { LogSession } from './log-session';
@@ -74,21 +74,19 @@ class PostgresEventLog implements EventLog {
   private readonly catalog: TopicCatalog;
   private readonly session: LogSession;
   private readonly maintenance: LogMaintenance;
-  private readonly producers = new Set<LogProducer>();
-  private readonly subscriptions = new Set<PostgresSubscription>();
+  private readonly opened: OpenedParts<PostgresSubscription>;
   private readonly monotonic: () => number;
   private pollTimer: NodeJS.Timeout | null = null;
   private polling: Promise<void> = Promise.resolve();
   private pollFailure: string | null = null;
   private auditedAt: number;
-  private isFatal = false;
-  private closing: Promise<void> | null = null;
 
   constructor(
     private readonly name: string,
     private readonly options: PostgresEventLogOptions,
   ) {
     const { url, logger } = options;
+    this.opened = new OpenedParts(options);
     this.monotonic = options.monotonic ?? (() => performance.now());
     this.auditedAt = this.monotonic();
     this.shared = new SharedConnection(
@@ -99,7 +97,7 @@ class PostgresEventLog implements EventLog {
     this.session = new LogSession(url, logger, {
       wake: (topicId, partitions) => this.wake(topicId, partitions),
       lost: () => {
-        for (const subscription of this.subscriptions) subscription.sessionLost();
+        for (const subscription of this.opened.subscriptions) subscription.sessionLost();
       },
     });
     this.maintenance = new LogMaintenance(
@@ -133,7 +131,7 @@ class PostgresEventLog implements EventLog {
   }
 
   async producer(options: { exclusiveId?: string } = {}): Promise<LogProducer> {
-    this.refuseWhenClosed();
+    this.opened.refuseWhenClosed();
     const producer = await PostgresProducer.open(
       {
         url: this.options.url,
@@ -145,16 +143,16 @@ class PostgresEventLog implements EventLog {
       },
       options.exclusiveId ?? null,
     );
-    this.producers.add(producer);
+    this.opened.producers.add(producer);
     return producer;
   }
 
   async consume(options: ConsumeOptions): Promise<LogSubscription> {
-    this.refuseWhenClosed();
+    this.opened.refuseWhenClosed();
     const { topic: name, group } = options;
     const topic = await this.catalog.topic(name);
     // One session holds the locks of this process; it would win the same lock twice.
-    if ([...this.subscriptions].some((other) => other.isFor(name, group))) {
+    if ([...this.opened.subscriptions].some((other) => other.isFor(name, group))) {
       throw new Error(`group ${group} consumes ${name} in this process already`);
     }
     const subscription = new PostgresSubscription(topic, options, {
@@ -162,46 +160,34 @@ class PostgresEventLog implements EventLog {
       session: this.session,
       logger: this.options.logger,
       monotonic: this.monotonic,
-      closed: (closed) => this.subscriptions.delete(closed),
+      closed: (closed) => this.opened.subscriptions.delete(closed),
     });
-    this.subscriptions.add(subscription);
+    this.opened.subscriptions.add(subscription);
     try {
       await subscription.start();
     } catch (error) {
-      this.subscriptions.delete(subscription);
+      this.opened.subscriptions.delete(subscription);
       throw error;
     }
     return subscription;
   }
 
   troubles(): LogTrouble[] {
-    const away = this.awayBecause();
-    if (away !== null) return [{ kind: 'away', sentence: away }];
-    return [...this.subscriptions].flatMap((subscription) => subscription.troubles());
+    return this.opened.troubles(this.awayBecause());
   }
 
   close(): Promise<void> {
-    this.closing ??= this.closeNow();
-    return this.closing;
+    if (this.pollTimer) clearTimeout(this.pollTimer);
+    return this.opened.close(async () => {
+      await Promise.all([this.maintenance.close(), this.polling]);
+      await Promise.all([this.session.close(), this.shared.close()]);
+    });
   }
 
   private awayBecause(): string | null {
-    if (this.closing) return 'the event log is closed';
     if (!this.session.connected) return `the event log's database does not answer: ${this.session.failure}`;
     if (this.pollFailure) return `the event log cannot be read: ${this.pollFailure}`;
     return null;
-  }
-
-  private async closeNow(): Promise<void> {
-    if (this.pollTimer) clearTimeout(this.pollTimer);
-    await Promise.all([...this.subscriptions].map((subscription) => subscription.close()));
-    await Promise.all([...this.producers].map((producer) => producer.close()));
-    await Promise.all([this.maintenance.close(), this.polling]);
-    await Promise.all([this.session.close(), this.shared.close()]);
-  }
-
-  private refuseWhenClosed(): void {
-    if (this.closing) throw new LogClosed();
   }
 
   /** Readers in this process are woken directly, those in others by a notification. */
@@ -211,7 +197,7 @@ class PostgresEventLog implements EventLog {
   }
 
   private wake(topicId: number | null, partitions: readonly number[]): void {
-    for (const subscription of this.subscriptions) {
+    for (const subscription of this.opened.subscriptions) {
       if (topicId === null) subscription.wake(null);
       else if (subscription.topicId === topicId) subscription.wake(partitions);
     }
@@ -220,7 +206,7 @@ class PostgresEventLog implements EventLog {
   private pollSoon(): void {
     this.pollTimer = setTimeout(() => {
       this.polling = this.poll().finally(() => {
-        if (!this.closing) this.pollSoon();
+        if (!this.opened.isClosed) this.pollSoon();
       });
     }, this.options.pollEveryMs ?? 500);
   }
@@ -231,7 +217,7 @@ class PostgresEventLog implements EventLog {
    */
   private async poll(): Promise<void> {
     const isAudit = this.monotonic() - this.auditedAt >= AUDIT_EVERY_MS;
-    const looked = [...this.subscriptions].filter((subscription) => isAudit || subscription.idle);
+    const looked = [...this.opened.subscriptions].filter((subscription) => isAudit || subscription.idle);
     if (looked.length === 0) return;
     if (isAudit) this.auditedAt = this.monotonic();
     try {
@@ -246,18 +232,12 @@ class PostgresEventLog implements EventLog {
         for (const subscription of looked) {
           if (subscription.topicId !== Number(topicId)) continue;
           const stalled = subscription.polled(Number(partition), Number(end));
-          if (stalled !== null) this.fail(new Error(stalled));
+          if (stalled !== null) this.opened.fail(new Error(stalled));
         }
       }
     } catch (error) {
       this.pollFailure = error instanceof Error ? error.message : String(error);
       this.options.logger.warn({ err: error }, 'the event log could not be polled');
     }
-  }
-
-  private fail(error: Error): void {
-    this.options.logger.error({ err: error }, 'the event log cannot go on');
-    if (!this.isFatal) this.options.onFatal?.(error);
-    this.isFatal = true;
   }
 }
