@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { TOPICS } from '@flatline/events';
 import {
   ApiSession,
   createTestDatabase,
@@ -46,8 +47,10 @@ describe('growing the partitions of a running installation', () => {
     expect(status).toBe(200);
     return json.id as string;
   };
+  const startGrowing = (partitions: number) =>
+    startTestProcess({ args: [GROW, '--to', String(partitions)], env: environment(2) });
   const grow = async (partitions: number): Promise<{ code: number | null; said: string }> => {
-    const command = startTestProcess({ args: [GROW, '--to', String(partitions)], env: environment(2) });
+    const command = startGrowing(partitions);
     const { code } = await command.end({ withinMs: 30_000 });
     return { code, said: command.lines.join('\n') };
   };
@@ -58,6 +61,14 @@ describe('growing the partitions of a running installation', () => {
     await client.end();
     return rows;
   }
+  /** Kills the command when the new topics are there; it then has three seconds to go, and nothing is committed. */
+  const growAndBeKilled = async (partitions: number): Promise<void> => {
+    const command = startGrowing(partitions);
+    const grown = `SELECT 1 FROM flatline_log.log_topic WHERE name LIKE '%.g2' AND partitions = ${partitions}`;
+    await eventually(async () => expect(await query(grown)).toHaveLength(TOPICS.length), { withinMs: 20_000 });
+    expect(await command.stop('SIGKILL')).toMatchObject({ signal: 'SIGKILL' });
+    expect(await query('SELECT 1 FROM heartbeat_runtime WHERE shard >= 2')).toEqual([]);
+  };
   const told = (name: string): string[] =>
     receiver.requests
       .filter((request) => request.body.includes(name))
@@ -100,6 +111,7 @@ describe('growing the partitions of a running installation', () => {
     await running.get('ingest')!.stop();
     await eventually(async () => expect((await api().pings(healthy.at(-1)!.id)).length).toBe(2));
     for (const name of ['management-api', 'deadline-scheduler', 'notifier'] as const) await running.get(name)!.stop();
+    await growAndBeKilled(8);
     expect(await grow(8)).toEqual({
       code: 0,
       said: expect.stringMatching(/13 heartbeats are spread over 8 partitions/),
