@@ -106,6 +106,35 @@ export function describeKafkaFailures(client: KafkaClientName): void {
     expect(fates.slowestMs).toBeLessThan(LIMIT_MS + 1_000);
   };
 
+  /** Appends to a topic of its own, with a reader, while something happens; afterwards all is there and has been read. */
+  async function underAppends(
+    log: EventLog,
+    sizeOf: (round: number) => number,
+    happening: (fates: Fates) => Promise<void>,
+  ): Promise<void> {
+    const topic = await createTopic(log);
+    const handler = new RecordingHandler();
+    await log.consume({ topic, group: 'readers', maxRecords: 100, handler });
+    const fates = new Fates(await log.producer(), topic);
+    let over = false;
+    const appending = fates.appendUntil(() => over, sizeOf);
+    try {
+      await moreAcknowledged(fates, 100);
+      await happening(fates);
+    } finally {
+      over = true;
+    }
+    await appending;
+    const found = await stored(log, topic);
+    expectNothingLost(fates, found);
+    await eventually(() => expect(new Set(texts(handler.seen))).toEqual(new Set(found)), { withinMs: 30_000 });
+  }
+
+  const moreAcknowledged = async ({ acknowledged }: Fates, count: number, withinMs = 30_000): Promise<void> => {
+    const before = acknowledged.length;
+    await eventually(() => expect(acknowledged.length).toBeGreaterThan(before + count), { withinMs });
+  };
+
   afterEach(async () => {
     await Promise.all(closers.splice(0).map((close) => close()));
   });
@@ -133,27 +162,14 @@ export function describeKafkaFailures(client: KafkaClientName): void {
 
     it('may be killed under appends: each ends in time, nothing acknowledged is lost, and appends go on soon after', async () => {
       const log = await open(kafka);
-      const topic = await createTopic(log);
-      const handler = new RecordingHandler();
-      await log.consume({ topic, group: 'readers', maxRecords: 100, handler });
-      const fates = new Fates(await log.producer(), topic);
-      let over = false;
-      const appending = fates.appendUntil(
-        () => over,
-        (round) => 1 + (round % 7),
-      );
-      await eventually(() => expect(fates.acknowledged.length).toBeGreaterThan(50));
-      await kafka.kill();
-      await eventually(() => expect(troublesOf(log)).toMatch('away: Kafka does not answer'), { withinMs: 15_000 });
-      expect(fates.rejected.length + fates.unresolved.length).toBeGreaterThan(0);
-      await kafka.start();
-      const before = fates.acknowledged.length;
-      await eventually(() => expect(fates.acknowledged.length).toBeGreaterThan(before), { withinMs: 6_000 });
-      over = true;
-      await appending;
-      const found = await stored(log, topic);
-      expectNothingLost(fates, found);
-      await eventually(() => expect(new Set(texts(handler.seen))).toEqual(new Set(found)), { withinMs: 20_000 });
+      const sizeOf = (round: number) => 1 + (round % 7);
+      await underAppends(log, sizeOf, async (fates) => {
+        await kafka.kill();
+        await eventually(() => expect(troublesOf(log)).toMatch('away: Kafka does not answer'), { withinMs: 15_000 });
+        expect(fates.rejected.length + fates.unresolved.length).toBeGreaterThan(0);
+        await kafka.start();
+        await moreAcknowledged(fates, 0, 6_000);
+      });
       await eventually(() => expect(log.troubles()).toEqual([]), { withinMs: 15_000 });
     });
 
@@ -335,28 +351,14 @@ export function describeKafkaFailures(client: KafkaClientName): void {
     closers.push(() => kafka.stop());
     const log = await openKafkaEventLog({ client, brokers: kafka.brokers, replicationFactor: 3, logger: quiet });
     try {
-      const topic = await createTopic(log);
-      const handler = new RecordingHandler();
-      await log.consume({ topic, group: 'readers', maxRecords: 100, handler });
-      const fates = new Fates(await log.producer(), topic);
-      let over = false;
-      const appending = fates.appendUntil(
-        () => over,
-        (round) => 1 + (round % 9),
-      );
-      await eventually(() => expect(fates.acknowledged.length).toBeGreaterThan(100));
-      const [node] = kafka.nodes;
-      await node!.kill();
-      const beside = fates.acknowledged.length;
-      await eventually(() => expect(fates.acknowledged.length).toBeGreaterThan(beside + 100), { withinMs: 30_000 });
-      await node!.start();
-      const together = fates.acknowledged.length;
-      await eventually(() => expect(fates.acknowledged.length).toBeGreaterThan(together + 100), { withinMs: 30_000 });
-      over = true;
-      await appending;
-      const found = await stored(log, topic);
-      expectNothingLost(fates, found);
-      await eventually(() => expect(new Set(texts(handler.seen))).toEqual(new Set(found)), { withinMs: 30_000 });
+      const sizeOf = (round: number) => 1 + (round % 9);
+      await underAppends(log, sizeOf, async (fates) => {
+        const [node] = kafka.nodes;
+        await node!.kill();
+        await moreAcknowledged(fates, 100);
+        await node!.start();
+        await moreAcknowledged(fates, 100);
+      });
     } finally {
       await log.close();
     }
