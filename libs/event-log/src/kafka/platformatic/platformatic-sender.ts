@@ -35,16 +35,13 @@ export class PlatformaticSender implements KafkaSender {
   }
 
   async send(topic: string, records: readonly OutgoingRecord[]): Promise<StoredBatch[]> {
-    const byLeader = await this.byLeader(topic, records);
-    // Every broker has answered, or its connection is lost, before the caller hears anything.
-    const outcomes = await Promise.allSettled([...byLeader].map(([leader, messages]) => this.sendTo(leader, messages)));
-    const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason as Error);
-    if (failures.length === 0) {
-      return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []));
+    try {
+      return await this.sendToLeaders(await this.byLeader(topic, records));
+    } catch (error) {
+      // Also when it never left: a partition that had no leader when this was learnt may have one by now.
+      this.brokers.forget(topic);
+      throw error;
     }
-    this.brokers.forget(topic);
-    // Not to know outweighs a refusal.
-    throw failures.find((failure) => !(failure instanceof BrokerRefusal)) ?? failures[0];
   }
 
   destroy(): void {
@@ -53,6 +50,15 @@ export class PlatformaticSender implements KafkaSender {
 
   close(): Promise<void> {
     return this.brokers.close();
+  }
+
+  private async sendToLeaders(byLeader: ReadonlyMap<number, MessageRecord[]>): Promise<StoredBatch[]> {
+    // Every broker has answered, or its connection is lost, before the caller hears anything.
+    const outcomes = await Promise.allSettled([...byLeader].map(([leader, messages]) => this.sendTo(leader, messages)));
+    const failures = outcomes.filter((outcome) => outcome.status === 'rejected').map(({ reason }) => reason as Error);
+    // Not to know outweighs a refusal.
+    if (failures.length > 0) throw failures.find((failure) => !(failure instanceof BrokerRefusal)) ?? failures[0];
+    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []));
   }
 
   private async byLeader(topic: string, records: readonly OutgoingRecord[]): Promise<Map<number, MessageRecord[]>> {
