@@ -1,18 +1,17 @@
 import { resolve } from 'node:path';
 import { TOPICS } from '@flatline/events';
 import {
-  ApiSession,
   createTestDatabase,
   eventually,
   runMigrate,
+  ServiceSet,
   startService,
   startTestProcess,
   startWebhookReceiver,
 } from '@flatline/test-kit';
-import type { ServiceName, ServiceProcess, TestDatabase, WebhookReceiver } from '@flatline/test-kit';
+import type { ApiSession, TestDatabase, WebhookReceiver } from '@flatline/test-kit';
 import { Client } from 'pg';
 
-const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
 const GROW = resolve(__dirname, '../../../dist/apps/grow-partitions/main.js');
 const LEASE_MS = 10_000;
 const INTERVAL_MS = 15_000;
@@ -29,7 +28,7 @@ describe('growing the partitions of a running installation', () => {
   let database: TestDatabase;
   let receiver: WebhookReceiver;
   let key: string;
-  let running: Map<ServiceName, ServiceProcess>;
+  let services: ServiceSet | undefined;
 
   const environment = (partitions: number) => ({
     DATABASE_URL: database.url,
@@ -37,13 +36,13 @@ describe('growing the partitions of a running installation', () => {
     PING_PARTITIONS: String(partitions),
   });
   async function startAll(partitions: number): Promise<void> {
-    const services = await Promise.all(SERVICES.map((name) => startService(name, environment(partitions))));
-    running = new Map(SERVICES.map((name, index) => [name, services[index]!]));
-    await Promise.all(services.map((service) => service.ready()));
+    services = new ServiceSet(environment(partitions));
+    await services.startAll();
+    await services.ready();
   }
-  const api = (): ApiSession => new ApiSession(running.get('management-api')!.baseUrl, key);
+  const api = (): ApiSession => services!.api(key);
   const ping = async (token: string): Promise<string> => {
-    const { status, json } = await new ApiSession(running.get('ingest')!.baseUrl, '').ping(token);
+    const { status, json } = await services!.pinger.ping(token);
     expect(status).toBe(200);
     return json.id as string;
   };
@@ -81,9 +80,7 @@ describe('growing the partitions of a running installation', () => {
     await startAll(2);
   }, 90_000);
   afterAll(async () => {
-    await Promise.all(
-      [...running.values()].map(async ({ process }) => process.ended ?? (await process.stop('SIGKILL'))),
-    );
+    await services?.kill();
     await receiver.stop();
     await database.drop();
   });
@@ -108,9 +105,9 @@ describe('growing the partitions of a running installation', () => {
     });
 
     expect(await grow(8)).toEqual({ code: 1, said: expect.stringMatching(/^Nothing was changed: .* stop them first/) });
-    await running.get('ingest')!.stop();
+    await services!.of('ingest').stop();
     await eventually(async () => expect((await api().pings(healthy.at(-1)!.id)).length).toBe(2));
-    for (const name of ['management-api', 'deadline-scheduler', 'notifier'] as const) await running.get(name)!.stop();
+    for (const name of ['management-api', 'deadline-scheduler', 'notifier'] as const) await services!.of(name).stop();
     await growAndBeKilled(8);
     expect(await grow(8)).toEqual({
       code: 0,

@@ -1,21 +1,20 @@
 import {
-  ApiSession,
   eventually,
   runMigrate,
-  startService,
+  SERVICE_NAMES,
+  ServiceSet,
   startTestKafka,
   startTestPostgres,
 } from '@flatline/test-kit';
-import type { ServiceName, ServiceProcess, TestKafka, TestPostgres } from '@flatline/test-kit';
+import type { ApiSession, ServiceProcess, TestKafka, TestPostgres } from '@flatline/test-kit';
 
-const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
 /** What the product promises is 5 s; machines are noisy. */
 const ANSWERED_WITHIN_MS = 7_000;
 
 describe('services on Kafka and Postgres', () => {
   let kafka: TestKafka;
   let postgres: TestPostgres;
-  let running: ServiceProcess[] = [];
+  let services: ServiceSet | undefined;
   let ingest: ServiceProcess;
   let management: ServiceProcess;
   let api: ApiSession;
@@ -30,16 +29,17 @@ describe('services on Kafka and Postgres', () => {
       PING_PARTITIONS: '4',
     };
     const key = await runMigrate(env);
-    running = await Promise.all(SERVICES.map((name) => startService(name, env)));
-    [ingest, management] = running as [ServiceProcess, ServiceProcess];
-    await Promise.all(running.map((service) => service.ready({ withinMs: 60_000 })));
-    api = new ApiSession(management.baseUrl, key!);
-    pinger = new ApiSession(ingest.baseUrl, '');
+    services = new ServiceSet(env);
+    await services.startAll();
+    await services.ready({ withinMs: 60_000 });
+    [ingest, management] = [services.of('ingest'), services.of('management-api')];
+    api = services.api(key!);
+    pinger = services.pinger;
   }, 120_000);
 
   afterAll(async () => {
     postgres?.thaw();
-    await Promise.all(running.map(async ({ process }) => process.ended ?? (await process.stop('SIGKILL'))));
+    await services?.kill();
     await Promise.all([kafka?.stop(), postgres?.stop()]);
   }, 60_000);
 
@@ -97,11 +97,11 @@ describe('services on Kafka and Postgres', () => {
     }
     await eventually(async () => expect(await pinger.ping(token)).toMatchObject({ status: 200 }), { withinMs: 60_000 });
     await eventually(async () => expect(await api.pings(id)).toHaveLength(2), { withinMs: 60_000 });
-    await Promise.all(running.map((service) => service.ready({ withinMs: 60_000 })));
+    await services!.ready({ withinMs: 60_000 });
   });
 
   it('stop well', async () => {
-    const ends = await Promise.all(running.map((service) => service.stop({ withinMs: 15_000 })));
-    expect(ends).toEqual(SERVICES.map(() => ({ code: 0, signal: null })));
+    const ends = await Promise.all(services!.all.map((service) => service.stop({ withinMs: 15_000 })));
+    expect(ends).toEqual(SERVICE_NAMES.map(() => ({ code: 0, signal: null })));
   });
 });

@@ -1,34 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  ApiSession,
   createTestDatabase,
   eventually,
   runMigrate,
-  startService,
+  SERVICE_NAMES,
+  ServiceSet,
   startWebhookReceiver,
 } from '@flatline/test-kit';
-import type { ServiceName, ServiceProcess, TestDatabase, WebhookReceiver } from '@flatline/test-kit';
+import type { ApiSession, ServiceName, TestDatabase, WebhookReceiver } from '@flatline/test-kit';
 
-const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
 const WELL = { code: 0, signal: null };
 
 describe('the four services as processes', () => {
   let database: TestDatabase;
   let receiver: WebhookReceiver;
   let api: ApiSession;
-  const running = new Map<ServiceName, ServiceProcess>();
+  let services: ServiceSet;
 
-  async function start(name: ServiceName): Promise<ServiceProcess> {
-    const service = await startService(name, {
-      DATABASE_URL: database.url,
-      DEFAULT_ALERT_WEBHOOK_URL: receiver.url,
-    });
-    running.set(name, service);
-    return service;
-  }
-
-  const pings = (token: string) => new ApiSession(running.get('ingest')!.baseUrl, '').ping(token);
+  const pings = (token: string) => services.pinger.ping(token);
   const told = (name: string) =>
     receiver.requests
       .filter((request) => request.body.includes(name))
@@ -38,16 +28,15 @@ describe('the four services as processes', () => {
     database = await createTestDatabase('processes');
     receiver = await startWebhookReceiver();
     // All at once, as an orchestrator would: the services wait for the migrations.
-    const services = await Promise.all(SERVICES.map(start));
+    services = new ServiceSet({ DATABASE_URL: database.url, DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
+    await services.startAll();
     const key = await runMigrate({ DATABASE_URL: database.url });
-    await Promise.all(services.map((service) => service.ready()));
-    api = new ApiSession(running.get('management-api')!.baseUrl, key!);
+    await services.ready();
+    api = services.api(key!);
   }, 90_000);
 
   afterAll(async () => {
-    await Promise.all(
-      [...running.values()].map(async ({ process }) => process.ended ?? (await process.stop('SIGKILL'))),
-    );
+    await services?.kill();
     await receiver.stop();
     await database.drop();
   });
@@ -65,26 +54,26 @@ describe('the four services as processes', () => {
     await api.call('DELETE', `/heartbeats/${id}`);
   });
 
-  it.each(SERVICES)('count what the documents say that %s counts', async (name) => {
+  it.each(SERVICE_NAMES)('count what the documents say that %s counts', async (name) => {
     const documented = documentedMetrics(name);
     expect(documented.length).toBeGreaterThan(0);
-    const text = await (await fetch(`${running.get(name)!.baseUrl}/metrics`)).text();
+    const text = await (await fetch(`${services.of(name).baseUrl}/metrics`)).text();
     const served = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, metric]) => metric!);
     expect(served.filter((metric) => metric.startsWith('flatline_')).sort()).toEqual([...documented].sort());
     expect(served).toEqual(expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_heap_size_used_bytes']));
   });
 
   it('log JSON that names the service, and nothing per ping', async () => {
-    for (const [name, { process }] of running) {
-      const lines = process.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const name of SERVICE_NAMES) {
+      const lines = services.of(name).process.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
       expect(lines.filter((line) => line['service'] !== name)).toEqual([]);
       expect(lines.map((line) => line['msg'])).toContain('listening');
     }
     const { id, token } = await api.create({ interval_secs: 3600 });
-    const before = running.get('ingest')!.process.lines.length;
+    const before = services.of('ingest').process.lines.length;
     for (let n = 0; n < 10; n += 1) await pings(token);
     await eventually(async () => expect(await api.pings(id)).toHaveLength(10));
-    expect(running.get('ingest')!.process.lines).toHaveLength(before);
+    expect(services.of('ingest').process.lines).toHaveLength(before);
   });
 
   it('lose no acknowledged ping and apply none twice when each is stopped and started under load', async () => {
@@ -102,14 +91,14 @@ describe('the four services as processes', () => {
       for (const name of ['deadline-scheduler', 'ingest', 'notifier', 'management-api'] as const) {
         const count = outcomes.length;
         await eventually(() => expect(outcomes.length).toBeGreaterThan(count + 50));
-        expect(await running.get(name)!.stop({ withinMs: 10_000 })).toEqual(WELL);
-        expect(await running.get(name)!.stop({ withinMs: 10_000 })).toEqual(WELL);
-        await (await start(name)).ready();
+        expect(await services.of(name).stop({ withinMs: 10_000 })).toEqual(WELL);
+        expect(await services.of(name).stop({ withinMs: 10_000 })).toEqual(WELL);
+        await (await services.start(name)).ready();
       }
     } finally {
       clearInterval(pinging);
     }
-    api = new ApiSession(running.get('management-api')!.baseUrl, api.key);
+    api = services.api(api.key);
     const acknowledged = (await Promise.all(outcomes)).filter((each) => each.length === 36);
     expect(acknowledged.length).toBeGreaterThan(150);
     // Refused, turned away or never connected: nobody was cut off in the middle of an answer.
@@ -132,8 +121,8 @@ describe('the four services as processes', () => {
     const { id, token } = await api.create({ name, interval_secs: 1, grace_secs: 0, alert_after_misses: 1 });
     await pings(token);
     await eventually(() => expect(told(name)).toEqual(['heartbeat.down']), { withinMs: 20_000 });
-    expect(await running.get('notifier')!.stop({ withinMs: 10_000 })).toEqual(WELL);
-    await (await start('notifier')).ready();
+    expect(await services.of('notifier').stop({ withinMs: 10_000 })).toEqual(WELL);
+    await (await services.start('notifier')).ready();
     await pings(token);
     await eventually(() => expect(told(name).slice(0, 2)).toEqual(['heartbeat.down', 'heartbeat.recovered']), {
       withinMs: 20_000,
@@ -142,8 +131,8 @@ describe('the four services as processes', () => {
   });
 
   it('stop well all at once', async () => {
-    const ends = await Promise.all([...running.values()].map((service) => service.stop({ withinMs: 10_000 })));
-    expect(ends).toEqual(SERVICES.map(() => WELL));
+    const ends = await Promise.all(services.all.map((service) => service.stop({ withinMs: 10_000 })));
+    expect(ends).toEqual(SERVICE_NAMES.map(() => WELL));
   });
 });
 

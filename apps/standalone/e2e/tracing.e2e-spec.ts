@@ -1,25 +1,23 @@
 import {
-  ApiSession,
   createTestDatabase,
   eventually,
   runMigrate,
   sendRequest,
-  startService,
+  SERVICE_NAMES,
+  ServiceSet,
   startTestSmtp,
   startTraceCollector,
   startWebhookReceiver,
 } from '@flatline/test-kit';
 import type {
+  ApiSession,
   CollectedSpan,
-  ServiceName,
-  ServiceProcess,
   TestDatabase,
   TestSmtp,
   TraceCollector,
   WebhookReceiver,
 } from '@flatline/test-kit';
 
-const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
 const ADDRESS = 'oncall@example.org';
 /** The trace of the job that pings, as its own tracing would have begun it. */
 const JOB = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
@@ -29,7 +27,7 @@ describe('a trace through the four services', () => {
   let receiver: WebhookReceiver;
   let smtp: TestSmtp;
   let collector: TraceCollector;
-  let running: ServiceProcess[] = [];
+  let services: ServiceSet | undefined;
   let api: ApiSession;
   let ingestUrl: string;
 
@@ -49,14 +47,15 @@ describe('a trace through the four services', () => {
       OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
       OTEL_BSP_SCHEDULE_DELAY: '100',
     };
-    running = await Promise.all(SERVICES.map((name) => startService(name, env)));
-    await Promise.all(running.map((service) => service.ready()));
-    ingestUrl = running[0]!.baseUrl;
-    api = new ApiSession(running[1]!.baseUrl, key!);
+    services = new ServiceSet(env);
+    await services.startAll();
+    await services.ready();
+    ingestUrl = services.of('ingest').baseUrl;
+    api = services.api(key!);
   }, 90_000);
 
   afterAll(async () => {
-    await Promise.all(running.map(async ({ process }) => process.ended ?? (await process.stop('SIGKILL'))));
+    await services?.kill();
     await Promise.all([collector.stop(), receiver.stop(), smtp.stop()]);
     await database.drop();
   });
@@ -130,8 +129,8 @@ describe('a trace through the four services', () => {
     const traceId = JOB.traceId.replace('0af', 'faf');
     const headers = { traceparent: `00-${traceId}-${JOB.spanId}-01` };
     await sendRequest(ingestUrl, { method: 'POST', path: `/v1/heartbeats/${token}/ping`, headers });
-    const ends = await Promise.all(running.map((service) => service.stop({ withinMs: 10_000 })));
-    expect(ends).toEqual(SERVICES.map(() => ({ code: 0, signal: null })));
+    const ends = await Promise.all(services!.all.map((service) => service.stop({ withinMs: 10_000 })));
+    expect(ends).toEqual(SERVICE_NAMES.map(() => ({ code: 0, signal: null })));
     expect(lineage(ofTrace(traceId))).toEqual(expect.arrayContaining(['ingest: append < ping', 'ingest: ping < job']));
   });
 });

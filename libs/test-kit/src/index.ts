@@ -10,6 +10,7 @@ export * from './measurement';
 export * from './process-tree';
 export * from './reaper';
 export * from './service-process';
+export * from './service-set';
 export * from './test-database';
 export * from './test-postgres';
 export * from './test-process';
