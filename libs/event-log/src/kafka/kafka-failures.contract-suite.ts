@@ -107,7 +107,7 @@ export function describeKafkaFailures(client: KafkaClientName): void {
   };
 
   /** Appends to a topic of its own, with a reader, while something happens; afterwards all is there and has been read. */
-  async function underAppends(
+  async function expectNothingLostWhile(
     log: EventLog,
     sizeOf: (round: number) => number,
     happening: (fates: Fates) => Promise<void>,
@@ -163,7 +163,7 @@ export function describeKafkaFailures(client: KafkaClientName): void {
     it('may be killed under appends: each ends in time, nothing acknowledged is lost, and appends go on soon after', async () => {
       const log = await open(kafka);
       const sizeOf = (round: number) => 1 + (round % 7);
-      await underAppends(log, sizeOf, async (fates) => {
+      await expectNothingLostWhile(log, sizeOf, async (fates) => {
         await kafka.kill();
         await eventually(() => expect(troublesOf(log)).toMatch('away: Kafka does not answer'), { withinMs: 15_000 });
         expect(fates.rejected.length + fates.unresolved.length).toBeGreaterThan(0);
@@ -352,7 +352,7 @@ export function describeKafkaFailures(client: KafkaClientName): void {
     const log = await openKafkaEventLog({ client, brokers: kafka.brokers, replicationFactor: 3, logger: quiet });
     try {
       const sizeOf = (round: number) => 1 + (round % 9);
-      await underAppends(log, sizeOf, async (fates) => {
+      await expectNothingLostWhile(log, sizeOf, async (fates) => {
         const [node] = kafka.nodes;
         await node!.kill();
         await moreAcknowledged(fates, 100);
