@@ -21,6 +21,8 @@ export async function inject(fault: Omit<FaultPlan, 'atMs'>, world: World): Prom
     case 'kill':
     case 'kill-all':
       return world.processes.kill(...processesOf(target));
+    case 'stop':
+      return world.processes.stop(...processesOf(target));
     case 'freeze':
     case 'freeze-all':
       return during(lastsMs, freezer(target, world));
@@ -46,6 +48,8 @@ export async function inject(fault: Omit<FaultPlan, 'atMs'>, world: World): Prom
       }[kind];
       return during(lastsMs, { begin, end: () => network.mend() });
     }
+    case 'part':
+      return part(fault, world);
     case 'clock':
       return shiftClocks(lastsMs, amountMs, processesOf(target), world);
   }
@@ -100,6 +104,17 @@ async function stutter(ms: number, spell: Spell): Promise<void> {
     await during(STUTTER_STOPPED_MS, spell);
     await sleep(STUTTER_RUNNING_MS);
   }
+}
+
+async function part({ target, from, lastsMs }: Omit<FaultPlan, 'atMs'>, world: World): Promise<void> {
+  if (from === undefined) throw new Error(`${target} is to be parted from nothing`);
+  const { network } = serverOf(from, world);
+  const [name] = processesOf(target);
+  if (name === undefined) throw new Error(`${target} is not a process`);
+  await during(lastsMs, {
+    begin: () => network.cut((port) => world.processes.isFrom(name, port)),
+    end: () => network.mend(),
+  });
 }
 
 async function flush({ servers }: World): Promise<void> {

@@ -18,7 +18,7 @@ export async function makeFaults(
     plans.map(async (plan) => {
       await sleep(Math.max(0, begunAt + plan.atMs - performance.now()));
       const names = processesOf(plan.target);
-      const places = names.length > 0 ? names : [plan.target];
+      const places = [...(names.length > 0 ? names : [plan.target]), ...(plan.from ? [plan.from] : [])];
       const before = places.map((place) => busy.get(place) ?? Promise.resolve());
       const done = Promise.all(before).then(() => makeOne(plan, world, journal, say));
       for (const place of places) busy.set(place, done);

@@ -18,6 +18,7 @@ export type ServerName = (typeof SERVERS)[number];
 /**
  * - `kill`: kill -9 of a process; the supervisor starts it again
  * - `kill-all`: of all processes of a service at once
+ * - `stop`: SIGTERM to a process, as when a new version is rolled out; the supervisor starts it again
  * - `freeze`: SIGSTOP, later SIGCONT, of a process or a server
  * - `freeze-all`: of all processes of a service
  * - `stutter`: a process or a server gets a quarter of its time, in pieces: a machine or a disk that is too slow
@@ -26,12 +27,14 @@ export type ServerName = (typeof SERVERS)[number];
  * - `abort-commits`: sessions of Postgres are ended in the middle of their transactions
  * - `lost-answers`: what a server answers is lost on the way, then connections break: was it done or not?
  * - `cut`: nobody reaches a server, connections break
+ * - `part`: one process does not reach one server, and all others do
  * - `slow`: the network to a server takes its time
  * - `clock`: the wall clock of a process jumps, and later back
  */
 export const FAULT_KINDS = [
   'kill',
   'kill-all',
+  'stop',
   'freeze',
   'freeze-all',
   'stutter',
@@ -40,6 +43,7 @@ export const FAULT_KINDS = [
   'abort-commits',
   'lost-answers',
   'cut',
+  'part',
   'slow',
   'clock',
 ] as const;
@@ -53,6 +57,8 @@ export interface FaultPlan {
   /** Since the start of the run. */
   readonly atMs: number;
   readonly lastsMs: number;
+  /** `part`: what the target does not reach. */
+  readonly from?: ServerName;
   /** `slow`: delay of each piece, ms; `clock`: how far it jumps, ms. */
   readonly amountMs?: number;
 }
@@ -65,8 +71,8 @@ export interface FaultOptions {
 
 /** How often each kind is drawn, beside the others. */
 const WEIGHTS: Record<FaultKind, number> = {
-  ...{ kill: 4, 'kill-all': 2, freeze: 4, 'freeze-all': 2, stutter: 2, outage: 3 },
-  ...{ flush: 1, 'abort-commits': 2, 'lost-answers': 2, cut: 2, slow: 2, clock: 4 },
+  ...{ kill: 4, 'kill-all': 2, stop: 2, freeze: 4, 'freeze-all': 2, stutter: 2, outage: 3 },
+  ...{ flush: 1, 'abort-commits': 2, 'lost-answers': 2, cut: 2, part: 4, slow: 2, clock: 4 },
 };
 
 /** Before the first fault: everybody has pinged. */
@@ -98,6 +104,8 @@ function faultOf(kind: FaultKind, random: Random): Omit<FaultPlan, 'atMs'> {
   switch (kind) {
     case 'kill':
       return { kind, target: processName, lastsMs: 0 };
+    case 'stop':
+      return { kind, target: processName, lastsMs: 0 };
     case 'kill-all':
       return { kind, target: random.pick(SERVICES_WITH_TWO), lastsMs: 0 };
     case 'freeze': {
@@ -118,6 +126,10 @@ function faultOf(kind: FaultKind, random: Random): Omit<FaultPlan, 'atMs'> {
       return { kind, target: server, lastsMs: lasting(300, 5_000) };
     case 'cut':
       return { kind, target: server, lastsMs: lasting(1_000, 14_000) };
+    case 'part': {
+      const target = random.pick(PROCESSES.filter((name) => name !== 'gateway')); // that one knows no server
+      return { kind, target, from: server, lastsMs: lasting(1_000, 20_000) };
+    }
     case 'slow':
       return { kind, target: server, lastsMs: lasting(4_000, 15_000), amountMs: lasting(20, 300) };
     case 'clock': {
@@ -136,7 +148,8 @@ export function isOnTheWayIn(target: string): boolean {
 }
 
 /** As it stands in tables: `freeze ingest-1 4.2 s`. */
-export function nameOf({ kind, target, lastsMs, amountMs }: Omit<FaultPlan, 'atMs'>): string {
+export function nameOf({ kind, target, from, lastsMs, amountMs }: Omit<FaultPlan, 'atMs'>): string {
+  const place = from === undefined ? '' : ` from ${from}`;
   const amount = amountMs === undefined ? '' : ` by ${amountMs / 1000} s`;
-  return `${kind} ${target}${amount}${lastsMs > 0 ? ` for ${(lastsMs / 1000).toFixed(1)} s` : ''}`;
+  return `${kind} ${target}${place}${amount}${lastsMs > 0 ? ` for ${(lastsMs / 1000).toFixed(1)} s` : ''}`;
 }

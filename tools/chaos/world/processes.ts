@@ -1,5 +1,6 @@
 import { type Flatline, pidOfPart } from '@flatline/test-kit';
 import type { ProcessName } from '../faults/plan-faults';
+import { localPortsOf } from './local-ports';
 
 /** Processes that were stopped with SIGSTOP and are to go on. */
 export type Frozen = readonly number[];
@@ -11,6 +12,16 @@ export class Processes {
   /** kill -9. */
   kill(...names: readonly ProcessName[]): void {
     for (const pid of this.pidsOf(names)) signal(pid, 'SIGKILL');
+  }
+
+  /** SIGTERM. */
+  stop(...names: readonly ProcessName[]): void {
+    for (const pid of this.pidsOf(names)) signal(pid, 'SIGTERM');
+  }
+
+  /** Whether a TCP connection that comes from this port belongs to the process as it runs now. */
+  isFrom(name: ProcessName, port: number): boolean {
+    return this.pidsOf([name]).some((pid) => localPortsOf(pid).has(port));
   }
 
   freeze(...names: readonly ProcessName[]): Frozen {

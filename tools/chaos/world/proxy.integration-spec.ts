@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { eventually } from '@flatline/test-kit';
+import { localPortsOf } from './local-ports';
 import { NetworkProxy } from './proxy';
 
 describe('a network that can be made worse', () => {
@@ -76,6 +77,20 @@ describe('a network that can be made worse', () => {
     const after = open();
     after.socket.write('b');
     await eventually(() => expect(after.text).toBe('b'));
+  });
+
+  it('can be cut for some and well for others', async () => {
+    const [one, other] = [open(), open()];
+    for (const client of [one, other]) client.socket.write('c');
+    await eventually(() => expect([one.text, other.text]).toEqual(['c', 'c']));
+    const portOfOne = one.socket.localPort;
+    expect(localPortsOf(process.pid)).toContain(portOfOne);
+    expect(localPortsOf(process.ppid)).not.toContain(portOfOne);
+    network.cut((port) => port === portOfOne);
+    await eventually(() => expect(one.isClosed).toBe(true));
+    other.socket.write('d');
+    await eventually(() => expect(other.text).toBe('cd'));
+    network.mend();
   });
 
   it('lets the server hear and loses what it says, then breaks the connection', async () => {

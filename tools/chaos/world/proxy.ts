@@ -5,7 +5,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class NetworkProxy {
   private readonly pairs = new Set<Pair>();
   private delayMs = 0;
-  private isCut = false;
+  /** Whether a connection from this port of the client's is cut. */
+  private isCut: ((clientPort: number) => boolean) | null = null;
   private losesAnswers = false;
   private readonly waiting: { readonly dueAt: number; readonly step: () => void }[] = [];
 
@@ -33,10 +34,14 @@ export class NetworkProxy {
     this.delayMs = ms;
   }
 
-  /** Breaks all connections; new ones are refused until `mend`. */
-  cut(): void {
-    this.isCut = true;
-    this.breakAll();
+  /**
+   * Breaks connections; new ones are refused until `mend`.
+   *
+   * @param isCut is asked for each, old and new, with the port it comes from; by default all of them are cut
+   */
+  cut(isCut: (clientPort: number) => boolean = () => true): void {
+    this.isCut = isCut;
+    this.breakAll(isCut);
   }
 
   /** From now on the server hears everything and nothing of what it says arrives. */
@@ -47,7 +52,7 @@ export class NetworkProxy {
   /** The network is well again; connections that have lost something are broken. */
   mend(): void {
     if (this.losesAnswers) this.breakAll();
-    this.isCut = false;
+    this.isCut = null;
     this.losesAnswers = false;
     this.delayMs = 0;
   }
@@ -58,15 +63,16 @@ export class NetworkProxy {
     await once(this.server, 'close');
   }
 
-  private breakAll(): void {
+  private breakAll(isBroken: (clientPort: number) => boolean = () => true): void {
     for (const { client, upstream } of this.pairs) {
+      if (!isBroken(client.remotePort ?? 0)) continue;
       client.resetAndDestroy();
       upstream.resetAndDestroy();
     }
   }
 
   private accept(client: Socket): void {
-    if (this.isCut) {
+    if (this.isCut?.(client.remotePort ?? 0)) {
       client.on('error', () => undefined);
       client.resetAndDestroy();
       return;
