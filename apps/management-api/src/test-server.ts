@@ -1,6 +1,6 @@
 import { EVENT_LOG, type EventLog, openPostgresEventLog } from '@flatline/event-log';
 import { TOPICS } from '@flatline/events';
-import { createDataSource, DatabaseSession, DefinitionNotices, migrate } from '@flatline/persistence';
+import { createDataSource, DATABASE_CLOCK, DatabaseSession, DefinitionNotices, migrate } from '@flatline/persistence';
 import {
   createKernel,
   type Kernel,
@@ -59,6 +59,7 @@ export class TestServer {
     const notices = new DefinitionNotices(session, onError);
     await notices.start();
     const infrastructure = [
+      { provide: DATABASE_CLOCK, useValue: kernel.clock },
       { provide: DataSource, useValue: dataSource },
       { provide: DefinitionNotices, useValue: notices },
       { provide: EVENT_LOG, useValue: log },

@@ -1,4 +1,6 @@
-import { join } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createTestDatabase, eventually, startTestProcess, startWebhookReceiver } from '@flatline/test-kit';
 import type { TestDatabase, TestProcess, WebhookReceiver } from '@flatline/test-kit';
 import { testIncident } from './test-incidents';
@@ -100,5 +102,34 @@ describe('the notifier as a process', () => {
     );
     const atMost = 300 + 3 * 32; // no more is under way at once to one receiver
     expect(receiver.requests.length).toBeLessThanOrEqual(atMost);
+  });
+
+  /**
+   * Found by `npm run chaos -- --seed 4`. Guarded by the clock that `NotifierModule.forRoot` (notifier.module.ts) gives the
+   * notifier: with the clock of the process the message is given up as a day old.
+   */
+  it('gives up nothing and puts nothing off when its clock is set a day ahead', async () => {
+    const clockFile = join(mkdtempSync(join(tmpdir(), 'flatline-test-clock-')), 'offset');
+    receiver.answerWith(() => {
+      if (receiver.requests.length > 1) return {};
+      writeFileSync(clockFile, '86400000');
+      return { status: 500, delayMs: 300 };
+    });
+    await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url, CLOCK_OFFSET_FILE: clockFile });
+    await outside.goDown(testIncident());
+    await eventually(() => expect(receiver.requests).toHaveLength(2), { withinMs: 30_000 });
+    const sentAt = Number(receiver.requests[1]!.headers['webhook-timestamp']) * 1_000;
+    expect(Math.abs(sentAt - receiver.requests[1]!.receivedAt)).toBeLessThan(30_000);
+    await eventually(async () => expect((await outside.notifications())[0]).toMatchObject({ status: 'delivered' }));
+
+    // Planned under the wrong clock: due now, for whoever delivers it.
+    receiver.answerWith({ status: 500 });
+    await outside.goDown(testIncident());
+    await eventually(async () =>
+      expect((await outside.notifications())[1]).toMatchObject({ status: 'pending', attempts: 1 }),
+    );
+    const [, planned] = await outside.notifications();
+    expect(planned!.nextAttemptAt!.getTime()).toBeLessThan(Date.now() + 60_000);
+    rmSync(dirname(clockFile), { recursive: true });
   });
 });

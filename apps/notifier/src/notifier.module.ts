@@ -1,6 +1,6 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationBootstrap } from '@nestjs/common';
 import { EVENT_LOG, type EventLog } from '@flatline/event-log';
-import { DatabaseSession } from '@flatline/persistence';
+import { DATABASE_CLOCK, type DatabaseClock, DatabaseSession } from '@flatline/persistence';
 import { KERNEL, type Kernel } from '@flatline/service-kernel';
 import { TIMERS, type Timers } from '@flatline/timers';
 import { DataSource } from 'typeorm';
@@ -18,7 +18,8 @@ class NotifierStarter implements OnApplicationBootstrap {
 /**
  * Tells people.
  *
- * Needs, from the kernel module's infrastructure: DataSource, DatabaseSession, EVENT_LOG, TIMERS.
+ * Needs, from the kernel module's infrastructure: DATABASE_CLOCK, DataSource, DatabaseSession, EVENT_LOG, TIMERS. It goes
+ * by the clock of the database, because one notifier makes due what another one delivers.
  */
 @Module({})
 export class NotifierModule {
@@ -29,14 +30,15 @@ export class NotifierModule {
         NotifierStarter,
         {
           provide: Notifier,
-          inject: [KERNEL, DataSource, DatabaseSession, EVENT_LOG, TIMERS],
+          inject: [KERNEL, DATABASE_CLOCK, DataSource, DatabaseSession, EVENT_LOG, TIMERS],
           useFactory: (
             kernel: Kernel,
+            clock: DatabaseClock,
             dataSource: DataSource,
             session: DatabaseSession,
             log: EventLog,
             timers: Timers,
-          ) => new Notifier({ ...kernel, dataSource, session, log, timers }),
+          ) => new Notifier({ ...kernel, clock, dataSource, session, log, timers }),
         },
       ],
     };

@@ -1,6 +1,8 @@
 import type { Provider } from '@nestjs/common';
 import { EVENT_LOG, type EventLog, inGeneration, type LogTrouble } from '@flatline/event-log';
 import {
+  DATABASE_CLOCK,
+  DatabaseClock,
   DatabaseSession,
   deadLetterCounts,
   DefinitionNotices,
@@ -94,9 +96,10 @@ async function open(
   const diskOfPostgres = new DiskOfPostgres(clock);
   const noteQueryError = (error: unknown): void => diskOfPostgres.note(error);
   const { dataSource, partitioning } = await openDatabase(kernel, databaseUrl, noteQueryError);
+  const databaseClock = await startDatabaseClock(kernel, dataSource);
   const log = await connectLog(kernel, databaseUrl, { dataSource, partitioning, end });
 
-  const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock });
+  const timers = await createTimers({ redisUrl: config.REDIS_URL, databaseUrl, logger, clock: databaseClock });
   shutdown.on('producers', 'timers', () => timers.close());
 
   const interrupted = new RecurringWarning(logger, clock, 'the session with the database was interrupted');
@@ -132,6 +135,7 @@ async function open(
     log,
     timers,
     providers: [
+      { provide: DATABASE_CLOCK, useValue: databaseClock },
       { provide: DataSource, useValue: dataSource },
       { provide: EVENT_LOG, useValue: log },
       { provide: TIMERS, useValue: timers },
@@ -139,6 +143,24 @@ async function open(
       { provide: DefinitionNotices, useValue: notices },
     ],
   };
+}
+
+async function startDatabaseClock({ clock, logger, shutdown }: Kernel, dataSource: DataSource): Promise<DatabaseClock> {
+  const ask = async (): Promise<number> => {
+    const [row] = await dataSource.query<{ now: number }[]>(
+      'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+    );
+    return row!.now;
+  };
+  const failed = new RecurringWarning(
+    logger,
+    clock,
+    'the database did not say what time it is; the last answer counts on',
+  );
+  const databaseClock = new DatabaseClock({ ask, clock, onError: (error) => failed.note(error) });
+  await reach('database', 'Postgres', () => databaseClock.start());
+  shutdown.on('producers', 'database clock', () => databaseClock.stop());
+  return databaseClock;
 }
 
 /** Looks after the installation, for the operator of this process and for who hears its heartbeat. */

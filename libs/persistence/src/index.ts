@@ -1,4 +1,5 @@
 export * from './data-source';
+export * from './database-clock';
 export * from './database-session';
 export * from './consumer-offsets';
 export * from './outbox';

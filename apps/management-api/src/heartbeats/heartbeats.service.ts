@@ -1,15 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { cronRefusal, type HeartbeatDefinition, openPause, type Schedule } from '@flatline/domain';
-import { announceDefinition, DefinitionNotices, enqueue } from '@flatline/persistence';
-import {
-  type Clock,
-  CLOCK,
-  CONFIG,
-  type FlatlineConfig,
-  Problem,
-  PublicUrl,
-  requireVariable,
-} from '@flatline/service-kernel';
+import { announceDefinition, DATABASE_CLOCK, DefinitionNotices, enqueue } from '@flatline/persistence';
+import { type Clock, CONFIG, type FlatlineConfig, Problem, PublicUrl, requireVariable } from '@flatline/service-kernel';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { cursorOf, type ListPage, type Position } from '../requests/page';
@@ -39,7 +31,8 @@ export class HeartbeatsService {
 
   constructor(
     @Inject(CONFIG) private readonly config: FlatlineConfig,
-    @Inject(CLOCK) private readonly clock: Clock,
+    // People see one process or the other: what is written of a pause must not depend on whose clock is right.
+    @Inject(DATABASE_CLOCK) private readonly clock: Clock,
     private readonly dataSource: DataSource,
     private readonly notices: DefinitionNotices,
     private readonly store: HeartbeatStore,
