@@ -32,5 +32,23 @@ export const SHORT: Scenario = {
   ],
 };
 
+/** What a notifier planned while its clock was a day ahead was due tomorrow, and what was refused then was given up. */
+const NOTIFIERS_A_DAY_AHEAD: Scenario = {
+  ...{ name: 'notifiers-a-day-ahead', seed: 4, jobs: 40, durationMs: 40_000 },
+  faults: [
+    { kind: 'clock', target: 'notifier-1', atMs: 6_000, lastsMs: 15_000, amountMs: 86_400_000 },
+    { kind: 'clock', target: 'notifier-2', atMs: 15_000, lastsMs: 15_000, amountMs: 86_400_000 },
+  ],
+};
+
+/** Pings had the time of before the jump, and jobs were told down that had pinged. */
+const INGEST_SET_BACK: Scenario = {
+  ...{ name: 'ingest-set-back', seed: 2, jobs: 40, durationMs: 60_000 },
+  faults: [
+    { kind: 'clock', target: 'ingest-1', atMs: 6_000, lastsMs: 8_300, amountMs: -90_000 },
+    { kind: 'clock', target: 'ingest-1', atMs: 30_000, lastsMs: 14_200, amountMs: -86_400_000 },
+  ],
+};
+
 /** What has found a bug once. `npm run chaos -- --regressions` runs them, one after the other. */
-export const REGRESSIONS: readonly Scenario[] = [SHORT];
+export const REGRESSIONS: readonly Scenario[] = [SHORT, NOTIFIERS_A_DAY_AHEAD, INGEST_SET_BACK];

@@ -94,17 +94,12 @@ export class ApiSession {
   }
 
   /** The whole history of pings, newest first, page by page. */
-  async pings(id: string): Promise<{ id: string; heartbeat_id: string; pinged_at: string }[]> {
-    const found = [];
-    for (let cursor = ''; ;) {
-      const page = expected(200, await this.call('GET', `/heartbeats/${id}/pings?limit=100${cursor}`));
-      found.push(...page.pings);
-      if (page.next_cursor === null) return found;
-      cursor = `&cursor=${encodeURIComponent(page.next_cursor)}`;
-    }
+  pings(id: string): Promise<{ id: string; heartbeat_id: string; pinged_at: string }[]> {
+    return this.allPages(`/heartbeats/${id}/pings`, ({ pings }) => pings);
   }
 
-  async incidents(id: string): Promise<
+  /** All of them, newest first. */
+  incidents(id: string): Promise<
     {
       id: string;
       started_at: string;
@@ -114,7 +109,17 @@ export class ApiSession {
       raised_in_error: boolean;
     }[]
   > {
-    return expected(200, await this.call('GET', `/heartbeats/${id}/incidents?limit=100`)).incidents;
+    return this.allPages(`/heartbeats/${id}/incidents`, ({ incidents }) => incidents);
+  }
+
+  private async allPages<Item>(path: string, itemsOf: (page: ApiAnswer['json']) => Item[]): Promise<Item[]> {
+    const found: Item[] = [];
+    for (let cursor = ''; ;) {
+      const page = expected(200, await this.call('GET', `${path}?limit=100${cursor}`));
+      found.push(...itemsOf(page));
+      if (page.next_cursor === null) return found;
+      cursor = `&cursor=${encodeURIComponent(page.next_cursor)}`;
+    }
   }
 
   /** A ping as curl sends it. */

@@ -76,7 +76,7 @@ function planOf(behaviour: Behaviour, planning: Planning): Omit<JobPlan, 'name' 
       return { ...strict(planning), spells: ALWAYS, pauses: [] };
     case 'edge':
       return {
-        ...{ intervalSecs: random.whole(2, 4), graceSecs: random.whole(1, 2), alertAfterMisses: 1 },
+        ...{ intervalSecs: random.whole(3, 9), graceSecs: random.whole(1, 2), alertAfterMisses: 1 },
         ...{ spells: ALWAYS, pauses: [] },
       };
     case 'dies':

@@ -10,17 +10,18 @@ import { type Random } from '../random';
 
 const PATH = '/flatline';
 /** Of what a flaky receiver is sent, it takes the rest. */
-const REFUSED_SHARE = 0.35;
+const REFUSED_SHARE = 0.3;
 const REFUSALS: readonly WebhookAnswer[] = [
   { status: 500 },
   { status: 503, headers: { 'retry-after': '1' } },
   { status: 429, headers: { 'retry-after': '2' } },
   { failure: 'cut' },
-  { failure: 'hang' },
 ];
+/** Each makes the sender wait until it gives up; more of them and a receiver would be too slow for what it is told. */
+const HANGING_SHARE = 0.01;
 /** Taken, but the sender waits for it. */
-const SLOW_SHARE = 0.1;
-const SLOW_MS = 3_000;
+const SLOW_SHARE = 0.03;
+const SLOW_MS = 2_000;
 
 /** A webhook receiver that writes down whatever comes. */
 export interface NotingReceiver extends Receiver {
@@ -64,6 +65,7 @@ export async function startReceiver(
 }
 
 function flakyAnswer(random: Random): WebhookAnswer {
+  if (random.chance(HANGING_SHARE)) return { failure: 'hang' };
   if (random.chance(REFUSED_SHARE)) return random.pick(REFUSALS);
   return random.chance(SLOW_SHARE) ? { delayMs: SLOW_MS } : {};
 }
