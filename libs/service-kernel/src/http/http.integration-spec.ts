@@ -1,7 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { Body, Controller, Delete, Get, Module, Param, Post, Query } from '@nestjs/common';
-import { eventually } from '@flatline/test-kit';
 import { loadConfig } from '../config/load-config';
 import { createKernel, type Kernel, KernelModule } from '../kernel.module';
 import { createLogger } from '../logging/create-logger';
@@ -70,6 +69,16 @@ describe('the HTTP side of a process', () => {
     });
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, json: text ? (JSON.parse(text) as Answer) : {} };
+  };
+
+  /** The first answer that is as wanted, or the last one within five seconds. */
+  const until = async <Answered>(ask: () => Promise<Answered>, isWanted: (answer: Answered) => boolean) => {
+    const startedAt = performance.now();
+    for (;;) {
+      const answer = await ask();
+      if (isWanted(answer) || performance.now() - startedAt > 5_000) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   };
 
   /** A request as raw bytes; gives everything the server says until it hangs up. */
@@ -184,13 +193,12 @@ describe('the HTTP side of a process', () => {
     const hold = `POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 262000\r\n\r\n${' '.repeat(250_000)}`;
     const holders = Array.from({ length: 160 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
     for (const holder of holders) holder.write(hold);
-    await eventually(async () => {
-      const refused = await call('POST', '/v1/things', { body: large });
-      expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
-    });
+    const post = () => call('POST', '/v1/things', { body: large });
+    const refused = await until(post, ({ status }) => status === 503);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
     expect((await call('POST', '/v1/things', { body: '"small"' })).status).toBe(201);
     for (const holder of holders) holder.destroy();
-    await eventually(async () => expect((await call('POST', '/v1/things', { body: large })).status).toBe(201));
+    expect((await until(post, ({ status }) => status === 201)).status).toBe(201);
   });
 
   it('refuses a large body without a length', async () => {
