@@ -40,7 +40,7 @@ describe('the history of missed and unknown deadlines', () => {
   });
 });
 
-describe('all ingests away for three minutes', () => {
+describe('11. all ingests away for three minutes', () => {
   let stage: Stage;
   beforeEach(async () => {
     stage = await Stage.open();

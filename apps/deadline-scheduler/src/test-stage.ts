@@ -1,5 +1,5 @@
 import { shardOf } from '@flatline/domain';
-import type { LogProducer } from '@flatline/event-log';
+import type { LogProducer, OutgoingRecord } from '@flatline/event-log';
 import { heartbeatDefined, HEARTBEATS_TOPIC, ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
 import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
 import { migrate } from '@flatline/persistence';
@@ -29,14 +29,18 @@ export class Stage {
   /**
    * @param variables of the environment, beside those that every stage has
    * @param clock of the scheduler; the machine's unset
+   * @param leaseSeconds shorter than an ingest could keep, so that tests of what comes after it need not wait
    */
-  static async open(database?: TestDatabase, variables: Record<string, string> = {}, clock?: Clock): Promise<Stage> {
+  static async open(
+    database?: TestDatabase,
+    variables: Record<string, string> = {},
+    { clock, leaseSeconds = 2 }: { clock?: Clock; leaseSeconds?: number } = {},
+  ): Promise<Stage> {
     const own = database ?? (await createTestDatabase('scheduler'));
     await migrate(own.url);
-    // A lease shorter than an ingest could keep, so that tests of what comes after it need not wait.
     const config = {
       ...loadConfig({ LOG_LEVEL: 'fatal', PING_PARTITIONS: String(PARTITIONS), ...variables }),
-      INGEST_LEASE_SECONDS: 2,
+      INGEST_LEASE_SECONDS: leaseSeconds,
     };
     const kernel = createKernel(config, { ...(clock && { clock }) });
     const infrastructure = await openInfrastructure(kernel, own.url);
@@ -71,31 +75,32 @@ export class Stage {
     return id;
   }
 
+  /** Many at once, each with a first miss that alerts. */
+  async heartbeats(count: number, intervalSecs: number): Promise<string[]> {
+    const ids = Array.from({ length: count }, () => uuidv7());
+    await this.infrastructure.dataSource.query(
+      `INSERT INTO heartbeat (id, project_id, name, interval_secs, grace_secs, alert_after_misses, schedule_changed_at,
+                              created_at, updated_at)
+       SELECT id, $2, 'job', $3, 0, 1, now() - interval '1 hour', now(), now() FROM unnest($1::uuid[]) AS id`,
+      [ids, PROJECT, intervalSecs],
+    );
+    this.ids.push(...ids);
+    return ids;
+  }
+
   ping(heartbeatId: string, receivedAt: number, id = uuidv7(), userAgent?: string): Promise<unknown> {
-    this.sequence += 1;
-    return this.producer.append(PINGS_TOPIC, [
-      {
-        partition: shardOf(heartbeatId, PARTITIONS),
-        key: heartbeatId,
-        value: pingReceived.encode({
-          id,
-          occurredAt: receivedAt,
-          producedAt: receivedAt,
-          key: heartbeatId,
-          correlationId: id,
-          data: {
-            heartbeatId,
-            generation: 0,
-            kind: 'success',
-            receivedAt,
-            ingestId: 'test',
-            epoch: this.epoch,
-            sequence: this.sequence,
-            userAgent,
-          },
-        }),
-      },
-    ]);
+    return this.producer.append(PINGS_TOPIC, [this.pingRecord(heartbeatId, receivedAt, id, userAgent)]);
+  }
+
+  /** One ping of each, in appends of a thousand. */
+  async pingEach(heartbeatIds: readonly string[], receivedAt: number): Promise<void> {
+    for (let index = 0; index < heartbeatIds.length; index += 1_000) {
+      const some = heartbeatIds.slice(index, index + 1_000);
+      await this.producer.append(
+        PINGS_TOPIC,
+        some.map((heartbeatId) => this.pingRecord(heartbeatId, receivedAt, uuidv7())),
+      );
+    }
   }
 
   /** Says that the definition in the table is another now; what the event says of it is not looked at. */
@@ -200,5 +205,30 @@ export class Stage {
       count += (await this.infrastructure.log.bounds('flatline.incidents.v1', partition)).end;
     }
     return count;
+  }
+
+  private pingRecord(heartbeatId: string, receivedAt: number, id: string, userAgent?: string): OutgoingRecord {
+    this.sequence += 1;
+    return {
+      partition: shardOf(heartbeatId, PARTITIONS),
+      key: heartbeatId,
+      value: pingReceived.encode({
+        id,
+        occurredAt: receivedAt,
+        producedAt: receivedAt,
+        key: heartbeatId,
+        correlationId: id,
+        data: {
+          heartbeatId,
+          generation: 0,
+          kind: 'success',
+          receivedAt,
+          ingestId: 'test',
+          epoch: this.epoch,
+          sequence: this.sequence,
+          userAgent,
+        },
+      }),
+    };
   }
 }

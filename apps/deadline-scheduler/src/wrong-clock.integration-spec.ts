@@ -20,7 +20,7 @@ describe('a scheduler whose clock is wrong', () => {
   const clock = new SetClock();
   let stage: Stage;
   beforeAll(async () => {
-    stage = await Stage.open(undefined, {}, clock);
+    stage = await Stage.open(undefined, {}, { clock });
     await stage.startScheduler();
   });
   afterAll(async () => {

@@ -54,36 +54,6 @@ describe('the notifier as a process', () => {
     expect(await notifier.stop()).toEqual({ code: 0, signal: null });
   });
 
-  it('killed after the receiver took it sends it at most once more, under the same key', async () => {
-    const first = await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
-    receiver.answerWith(() => {
-      if (!first.ended) process.kill(first.pid, 'SIGKILL');
-      return { status: 200 };
-    });
-    const incident = testIncident();
-    await outside.goDown(incident);
-    await eventually(() => expect(receiver.requests).toHaveLength(1));
-    await first.end();
-
-    await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });
-    await outside.recover(incident);
-    await eventually(() => expect(receiver.requests).toHaveLength(3), { withinMs: 60_000 });
-    const [down, again, recovered] = receiver.requests.map(({ headers, body }) => ({
-      key: headers['webhook-id'],
-      type: (JSON.parse(body) as { type: string }).type,
-    }));
-    expect(down?.type).toBe('heartbeat.down');
-    expect(again).toEqual(down);
-    expect(recovered?.type).toBe('heartbeat.recovered');
-    await eventually(async () =>
-      expect((await outside.attempts()).map(({ outcome }) => outcome).sort()).toEqual([
-        'delivered',
-        'delivered',
-        'interrupted',
-      ]),
-    );
-  });
-
   it('killed again and again during a stream of incidents tells each of them', async () => {
     const incidents = Array.from({ length: 300 }, () => testIncident());
     let notifier = await startNotifier({ DEFAULT_ALERT_WEBHOOK_URL: receiver.url });

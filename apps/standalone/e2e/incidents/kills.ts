@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ApiHeartbeat, eventually, Jobs } from '@flatline/test-kit';
+import { type Outcome, outcomeOf } from './outcome';
 import type { Held, Stack, Told } from './stack';
 
 const patiently = { withinMs: 30_000 };
@@ -65,27 +66,19 @@ export async function killBeforeTheResultIsWrittenDown(stack: Stack): Promise<re
   return toldUntilItIsBack(stack, heartbeat);
 }
 
-/**
- * Kills scheduler and notifier in the middle of a heartbeat's grace time.
- *
- * @returns the deadline that follows from the ping, what the API expected before and after, and what became of it
- */
-export async function killInTheGraceTime(stack: Stack) {
+/** Kills scheduler and notifier in the middle of a heartbeat's grace time. Its period, grace included, is `periodMs`. */
+export async function killInTheGraceTime(stack: Stack): Promise<Outcome & { periodMs: number }> {
   const heartbeat = await create(stack, 'is in its grace time', 1, 5);
   const { id, token } = heartbeat;
   await stack.pingAll([token]);
   const [ping] = await stack.api.pings(id);
-  const pingedAt = Date.parse(ping!.pinged_at);
-  const before = (await stack.api.read(id)).next_expected_at;
-  await sleep(pingedAt + 2_500 - Date.now());
+  await sleep(Date.parse(ping!.pinged_at) + 2_500 - Date.now());
   await Promise.all([stack.kill('deadline-scheduler'), stack.kill('notifier')]);
   await Promise.all([stack.startService('deadline-scheduler'), stack.startService('notifier')]);
-  const after = (await stack.api.read(id)).next_expected_at;
   await eventually(() => expect(stack.told(id)).not.toEqual([]), patiently);
-  const incidents = await stack.api.incidents(id);
-  const told = stack.told(id);
+  const outcome = await outcomeOf(stack, id);
   await stack.forget([heartbeat]);
-  return { deadlineAt: pingedAt + 6_000, expected: { before, after }, incidents, told };
+  return { ...outcome, periodMs: 6_000 };
 }
 
 /**

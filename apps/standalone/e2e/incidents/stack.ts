@@ -73,15 +73,15 @@ export class Stack {
 
   static async start(name: StackName): Promise<Stack> {
     const [servers, receiver] = await Promise.all([startServers(name), startWebhookReceiver()]);
-    const options = '-c search_path=flatline';
-    const stack = new Stack(
-      name,
-      servers,
-      receiver,
-      new Pool({ connectionString: servers.databaseUrl, options, max: 4 }),
-    );
-    stack.key = (await runMigrate(stack.env)) ?? '';
-    await Promise.all(SERVICES.map((service) => stack.startService(service)));
+    const connection = { connectionString: servers.databaseUrl, options: '-c search_path=flatline' };
+    const stack = new Stack(name, servers, receiver, new Pool({ ...connection, max: 4 }));
+    try {
+      stack.key = (await runMigrate(stack.env)) ?? '';
+      await Promise.all(SERVICES.map((service) => stack.startService(service)));
+    } catch (error) {
+      await stack.stop();
+      throw error;
+    }
     return stack;
   }
 
@@ -109,7 +109,7 @@ export class Stack {
   async startService(name: ServiceName): Promise<void> {
     const service = await startService(name, this.env);
     this.running.set(name, service);
-    await service.ready();
+    await service.ready({ withinMs: 90_000 });
     if (name !== 'ingest') return;
     await this.http?.destroy();
     this.http = new HttpPool(service.baseUrl, { connections: CONNECTIONS });
