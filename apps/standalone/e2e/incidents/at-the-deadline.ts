@@ -5,7 +5,7 @@ import type { Stack } from './stack';
 
 export const PERIOD_MS = 1_000;
 const HEARTBEATS = 60;
-const ROUNDS = 8;
+const ROUNDS = 6;
 /** Pings are aimed at the deadline, give or take this. */
 const SPREAD_MS = 3;
 
