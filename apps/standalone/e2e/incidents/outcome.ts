@@ -7,7 +7,7 @@ export interface Outcome {
   readonly told: readonly Told[];
 }
 
-interface Incident {
+export interface Incident {
   readonly startedAt: number;
   readonly endedAt: number | null;
 }
@@ -54,4 +54,9 @@ export function missedAlarms({ pingedAt, incidents }: Outcome, periodMs: number,
     return next !== undefined && next - at > periodMs + slackMs ? [at + periodMs] : [];
   });
   return deadlines.filter((at) => !incidents.some(({ startedAt }) => startedAt === at));
+}
+
+/** The instants from which on people were told that it is down, in the order in which they were told. */
+export function alertsOf({ told }: Outcome): readonly number[] {
+  return told.filter(({ type }) => type === 'heartbeat.down').map(({ occurredAt }) => occurredAt);
 }

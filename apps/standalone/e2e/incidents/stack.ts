@@ -86,7 +86,8 @@ export class Stack {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.running.values()].map(({ process }) => process.ended ?? process.stop('SIGKILL')));
+    const left = [...this.running.values()].filter(({ process }) => process.ended === null);
+    await Promise.all(left.map(({ process }) => process.stop('SIGKILL')));
     await this.http?.destroy();
     await this.database.end();
     await Promise.all([this.servers.stop(), this.receiver.stop()]);
