@@ -112,16 +112,14 @@ export function describeKafkaFailures(client: KafkaClientName): void {
     log: EventLog,
     mostRecords: number,
     happening: (fates: Fates) => Promise<void>,
-  ): Promise<void> {
+  ) {
     const topic = await createTopic(log);
     const handler = new RecordingHandler();
     await log.consume({ topic, group: 'readers', maxRecords: 100, handler });
     const fates = new Fates(await log.producer(), topic);
     let over = false;
-    const appending = fates.appendUntil(
-      () => over,
-      (round) => 1 + (round % mostRecords),
-    );
+    const sizeOf = (round: number) => 1 + (round % mostRecords);
+    const appending = fates.appendUntil(() => over, sizeOf);
     try {
       await moreAcknowledged(fates, 100);
       await happening(fates);
