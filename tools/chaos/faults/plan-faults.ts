@@ -128,7 +128,9 @@ function faultOf(kind: FaultKind, random: Random): Omit<FaultPlan, 'atMs'> {
       return { kind, target: server, lastsMs: lasting(1_000, 14_000) };
     case 'part': {
       const target = random.pick(PROCESSES.filter((name) => name !== 'gateway')); // that one knows no server
-      return { kind, target, from: server, lastsMs: lasting(1_000, 20_000) };
+      const usesTimers = /^(deadline-scheduler|notifier)/.test(target);
+      const from = random.pick(SERVERS.filter((name) => name !== 'Redis' || usesTimers));
+      return { kind, target, from, lastsMs: lasting(1_000, 20_000) };
     }
     case 'slow':
       return { kind, target: server, lastsMs: lasting(4_000, 15_000), amountMs: lasting(20, 300) };
