@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough } from 'node:stream';
 import { Problem, problemBody } from '@flatline/service-kernel';
 import type { Dispatcher } from 'undici';
 import { answerHeaders, requestHeaders } from './forwarded-headers';
+import { Gathered } from './gathered';
 import type { ForwardOutcome } from './gateway-metrics';
 import type { Upstream } from './upstream';
 import type { UpstreamGroup } from './upstream-group';
@@ -22,7 +22,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   private upstream: Upstream | null = null;
   /** Of the connection it is being sent on; null as long as nothing was sent. */
   private controller: Dispatcher.DispatchController | null = null;
-  private body: PassThrough | null = null;
+  private body: Gathered | null = null;
   private deadline: NodeJS.Timeout | undefined;
   private isAnswered = false;
   private isOver = false;
@@ -119,8 +119,8 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   /** A pipe of its own, so that whatever becomes of it the caller's connection is left to bring back the answer. */
-  private openBody(): PassThrough {
-    const body = new PassThrough();
+  private openBody(): Gathered {
+    const body = new Gathered();
     this.request.pipe(body);
     body.once('finish', () => this.startTheClock());
     body.on('error', () => undefined); // whoever reads it is told

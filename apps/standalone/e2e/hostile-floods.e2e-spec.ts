@@ -56,8 +56,8 @@ const ping = (...more: string[]): string =>
 const inChunks = (bytes: number): string => '1\r\nx\r\n'.repeat(bytes);
 
 /**
- * Guarded by `MAX_HEADER_BYTES` and the time-outs in http-adapter.ts, by `LARGE_BODIES_LIMIT_BYTES` in json-body.ts, and by
- * `BodyBytes`, which keeps chunks in one piece of memory.
+ * Guarded by `MAX_HEADER_BYTES` and the time-outs in http-adapter.ts, by `LARGE_BODIES_LIMIT_BYTES` in json-body.ts, by
+ * `BodyBytes`, which keeps chunks in one piece of memory, and in the gateway by `Gathered`.
  */
 it.each<[string, () => Promise<void>]>([
   ['pings of many chunks', () => attack(80, ping('Transfer-Encoding: chunked') + inChunks(9_900))],
