@@ -60,12 +60,17 @@ export async function writeObservations({ api }: World, ids: readonly string[], 
   }
 }
 
-/** What is to be done yet, and what was put aside. */
+/**
+ * What was put aside, and what waits for longer than it takes to do it. Jobs that have been stopped fall silent, so there is
+ * always something that has only just begun to wait.
+ */
 const LEFTOVERS: Record<string, string> = {
   dead_letter: `SELECT source || ': ' || reason AS what FROM dead_letter`,
-  outbox: `SELECT topic || ' ' || key || ' since ' || created_at AS what FROM outbox`,
+  outbox: `SELECT topic || ' ' || key || ' since ' || created_at AS what FROM outbox
+    WHERE created_at < clock_timestamp() - interval '20 s'`,
   notification: `SELECT status || ' ' || transition || ' of ' || heartbeat_id || ', attempts ' || attempts AS what
-    FROM notification WHERE status IN ('pending', 'sending', 'dead')`,
+    FROM notification WHERE status = 'dead'
+      OR status IN ('pending', 'sending') AND created_at < clock_timestamp() - interval '20 s'`,
 };
 
 /** How many deliveries and events are still on their way. */
