@@ -3,6 +3,7 @@ import * as path from 'node:path';
 
 import { type Binaries, MAJOR_VERSION } from './binaries';
 import { DataDirectoryNotWritable, DiskFull, OtherMajorVersion, ownerAndRemedy, PostgresDidNotStart } from './errors';
+import { endLeftovers } from './leftovers';
 import { syncDirectory } from './private-file';
 import { type RunAs, type ServerUser } from './run-as';
 import { runProgram } from './run-program';
@@ -50,7 +51,7 @@ export function inspectCluster(dataDir: string, pgData: string): string | null {
  */
 export async function createCluster(place: ClusterPlace, password: string): Promise<void> {
   const { dataDir, pgData, binaries, runAs, user } = place;
-  removeUnfinished(dataDir);
+  await removeUnfinished(dataDir);
   const draft = fs.mkdtempSync(path.join(dataDir, UNFINISHED));
   const data = path.join(draft, 'data');
   const passwordFile = path.join(draft, 'password');
@@ -66,7 +67,7 @@ export async function createCluster(place: ClusterPlace, password: string): Prom
   fs.rmSync(pgData, { recursive: true, force: true }); // an empty folder, see inspectCluster
   fs.renameSync(data, pgData);
   syncDirectory(dataDir);
-  removeUnfinished(dataDir);
+  await removeUnfinished(dataDir);
 }
 
 /** Gives the product's role another password; the old one was lost. The server must not be running. */
@@ -96,9 +97,13 @@ async function runSql({ dataDir, pgData, binaries, runAs }: ClusterPlace, sql: s
   if (code !== 0 || isRefused) throw explainFailure(dataDir, 'its database could not be set up', output);
 }
 
-function removeUnfinished(dataDir: string): void {
+/** What initdb had begun goes on for a while when initdb is killed, and would write into the folder that is removed. */
+async function removeUnfinished(dataDir: string): Promise<void> {
   for (const name of fs.readdirSync(dataDir).filter((entry) => entry.startsWith(UNFINISHED))) {
-    fs.rmSync(path.join(dataDir, name), { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    const draft = path.join(dataDir, name);
+    const data = path.join(draft, 'data');
+    if (fs.existsSync(data)) await endLeftovers(data);
+    fs.rmSync(draft, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 
