@@ -84,7 +84,7 @@ describe('the API document', () => {
     const open = Object.entries(document.paths).filter(([, item]) => Object.values(item).some((each) => each.security));
     expect(open.map(([path]) => path)).toEqual(['/v1/heartbeats/{token}/ping']);
     expect(Object.keys(document.paths['/v1/heartbeats/{id}']!['patch']!.responses)).toEqual([
-      ...['200', '400', '401', '403', '404', '413', '422', '503'],
+      ...['200', '400', '401', '403', '404', '413', '415', '422', '503'],
     ]);
   });
 });
