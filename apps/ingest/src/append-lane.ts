@@ -213,6 +213,8 @@ export class AppendLane {
   /** Said once when it begins and once when it is over, not with every attempt in between. */
   private noteHealth(failure: unknown, named: readonly number[] | undefined): void {
     const { logger, laneAfter } = this.parts;
+    // The first append that succeeds tells how long none did, ahead of its pings.
+    if (failure !== null) this.pulseIsDue = true;
     const leftTheLane = named !== undefined && laneAfter(false) !== this;
     if (failure !== null && !this.isFailing) {
       logger.warn({ err: failure, partitions: named ?? 'all' }, 'the event log does not take pings; trying again');

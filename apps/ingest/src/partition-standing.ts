@@ -37,6 +37,12 @@ export interface StandingParts {
 }
 
 /**
+ * When the log has acknowledged no pulse for so long, another ingest may have given a ping up, which is told to its job
+ * after 4.5 s: no ingest may vouch for that time, had it had nothing to give up itself. Shorter than an append that hangs.
+ */
+const LOG_AWAY_AFTER_MS = 2_000;
+
+/**
  * When this ingest may accept pings for a partition, how it dates them, and what its pulses there may claim. These rules
  * live here and nowhere else:
  *
@@ -46,7 +52,8 @@ export interface StandingParts {
  *   pulse by the new clock is acknowledged; one that is wrong, for as long as it is: then its pulses retire it and claim
  *   nothing new.
  * - *Accepting spell*: it begins anew whenever a valid ping was turned away or could have been, so that the time in
- *   which jobs could not reach us is known as an absence; also when calls through the public address did not get through.
+ *   which jobs could not reach us is known as an absence; also when calls through the public address did not get through,
+ *   and when the log took nothing for a while ({@link LOG_AWAY_AFTER_MS}).
  * - *Low watermark*: no pulse claims a ping whose fate is open, one that may still lie unread, or, where calls through the
  *   public address look for that, a time in which jobs may have been unable to reach us. One of unknown fate is
  *   settled by the next append to the partition that succeeds.
@@ -79,6 +86,11 @@ export class PartitionStanding {
     const { monotonic, leaseMs, clockIsWrong } = this.parts;
     const sentAt = this.acknowledgedSentAt;
     return sentAt !== null && monotonic() - sentAt <= leaseMs / 2 && !clockIsWrong();
+  }
+
+  private get logWasAway(): boolean {
+    const { monotonic } = this.parts;
+    return this.acknowledgedSentAt !== null && monotonic() - this.acknowledgedSentAt > LOG_AWAY_AFTER_MS;
   }
 
   /** Whether the log may still hold, or take, something it has not acknowledged. */
@@ -133,7 +145,7 @@ export class PartitionStanding {
     const now = this.instant();
     const isWrong = this.parts.clockIsWrong();
     if (isWrong) this.acknowledgedSentAt = null;
-    if (!this.mayAccept) this.noteTurnedAway();
+    if (!this.mayAccept || this.logWasAway) this.noteTurnedAway();
     this.isRetired = retiring || (isWrong && !this.isUnresolved);
     const known = Math.min(this.parts.clock.arrivedAfter() ?? now, this.reachedUpTo(now));
     const upTo = isWrong ? this.claimedAt || now : known;

@@ -4,7 +4,7 @@ import { shardOf } from '@flatline/domain';
 import { eventually, FakeClock } from '@flatline/test-kit';
 import type { StoredPing } from './held-ping';
 import type { PingAppender } from './ping-appender';
-import { HEARTBEAT, openTestAppender, ScriptedProducer, signal } from './test-appender';
+import { HEARTBEAT, openTestAppender, pulsesIn, ScriptedProducer, signal } from './test-appender';
 
 const parse = eventParser(pingReceived, ingestPulsed);
 
@@ -110,24 +110,49 @@ describe('the ping appender', () => {
     expect(await answer).toBeNull();
   });
 
-  it('begins a new accepting spell in the partition of a ping that it turned away, and only there', async () => {
+  /** Guarded by `logWasAway` in apps/ingest/src/partition-standing.ts. */
+  it('vouches for no time in which the log took nothing for a while, though it had no ping to turn away', async () => {
     await accepting();
-    const before = producer.pulses().at(-1)!.acceptingSince;
+    producer.automatic = false;
+    const pulse = await producer.next();
+    clock.advance(2_500);
+    const backAt = clock.now();
+    pulse.settle(new AppendRejected('down'));
+    producer.automatic = true;
+    await eventually(
+      () => {
+        for (const { acceptingSince } of producer.pulses().slice(-2)) expect(acceptingSince).toBe(backAt);
+      },
+      { withinMs: 3_000 },
+    );
+  });
+
+  /** Guarded by `noteHealth` in apps/ingest/src/append-lane.ts. */
+  it('tells with each attempt since when it accepts, ahead of the pings, so that nobody judges them without knowing', async () => {
+    await accepting();
+    producer.automatic = false;
+    const answer = appender.accept(signal);
+    (await producer.next()).settle(new AppendRejected('busy'));
+    const retry = await producer.next();
+    expect(pulsesIn(retry.records.slice(0, 2)).map(({ partition }) => partition)).toEqual([0, 1]);
+    retry.settle();
+    expect(await answer).not.toBeNull();
+  });
+
+  /** Guarded by `turnAway` in apps/ingest/src/ping-appender.ts. */
+  it('tells that a ping was turned away ahead of the next attempt of its job', async () => {
+    await accepting();
     producer.automatic = false;
     const answer = appender.accept(signal);
     const append = await producer.next();
     clock.advance(4_600);
-    const turnedAwayAt = clock.now();
-    append.settle(new AppendRejected('down'));
-    await answer;
-    producer.automatic = true;
-    const spells = () =>
-      producer
-        .pulses()
-        .slice(-2)
-        .map((pulse) => pulse.acceptingSince);
-    await eventually(() => expect(spells()).toEqual([turnedAwayAt, before]), { withinMs: 3_000 });
-    expect(turnedAwayAt).toBeGreaterThan(before);
+    expect(await answer).toBeNull();
+    append.settle();
+    const again = appender.accept(signal);
+    const next = await producer.next();
+    expect(pulsesIn(next.records.slice(0, 2))).toHaveLength(2);
+    next.settle();
+    await again;
   });
 
   it('is fenced when half a lease has passed since a pulse got through, and says so with the next one', async () => {
@@ -200,6 +225,14 @@ describe('the ping appender', () => {
         .flatMap((event) => (event.type === 'ingest.pulsed' ? [event.data] : []))
         .at(-1);
 
+    /** Time passes, and the partition of HERE is taken all along. */
+    async function goOn(ms: number): Promise<void> {
+      for (let left = ms; left > 0; left -= 1_000) {
+        clock.advance(Math.min(left, 1_000));
+        await eventually(() => expect(lastPulse(producer, 0)?.lowWatermark).toBe(clock.now()), { withinMs: 3_000 });
+      }
+    }
+
     /** Both partitions get a ping in one append; that of THERE is not taken. */
     async function cutOff(failure: AppendRejected | AppendUnresolved) {
       await accepting();
@@ -221,6 +254,20 @@ describe('the ping appender', () => {
       retry.settle();
       expect(await there).not.toBeNull();
       expect(side.events().map((event) => event.key)).toContain(THERE);
+    });
+
+    it('begins a new accepting spell there when it turned a ping away, and only there', async () => {
+      const refusal = new AppendRejected('no leader', { partitions: [1] });
+      const { there } = await cutOff(refusal);
+      const attempt = await side.next();
+      const before = lastPulse(producer, 0)!.acceptingSince;
+      await goOn(4_600);
+      expect(await there).toBeNull();
+      attempt.settle(refusal);
+      side.automatic = true;
+      await eventually(() => expect(lastPulse(side, 1)?.acceptingSince).toBe(clock.now()), { withinMs: 3_000 });
+      expect(lastPulse(producer, 0)?.acceptingSince).toBe(before);
+      expect(clock.now()).toBeGreaterThan(before);
     });
 
     it('goes back to appending all together once that partition is taken again', async () => {
@@ -248,10 +295,9 @@ describe('the ping appender', () => {
     it('is fenced for that partition alone after half a lease, gives up what waits for it, and appends none of it later', async () => {
       const { there } = await cutOff(new AppendUnresolved('who knows', { partitions: [1] }));
       const attempt = await side.next();
-      clock.advance(3_000);
-      await eventually(() => expect(lastPulse(producer, 0)?.lowWatermark).toBe(clock.now()), { withinMs: 3_000 });
+      await goOn(3_000);
       const late = pingTo(THERE);
-      clock.advance(2_100);
+      await goOn(2_100);
       expect(await there).toBeNull();
       attempt.settle(new AppendRejected('still no leader', { partitions: [1] }));
       side.automatic = true;

@@ -219,7 +219,10 @@ export class PingAppender {
   }
 
   private turnAway(partition: number, reason: TurnedAway): null {
-    this.standings[partition]!.noteTurnedAway();
+    const standing = this.standings[partition]!;
+    standing.noteTurnedAway();
+    // Told ahead of the job's next attempt. While nothing is accepted, the pulse that lets pings in again tells it.
+    if (standing.mayAccept) this.lanes().forEach((lane) => lane.pulseSoon());
     this.options.metrics.refused.inc({ reason });
     return null;
   }
