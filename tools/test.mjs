@@ -9,8 +9,8 @@
  * Counting: a test is one; format, lint and typecheck are one each; a test file that did not run, a jest that crashed,
  * hung or found no test at all is one failure each. A failing check does not keep the others from running.
  *
- * Two cores: static checks and unit tests run two at a time; tests with servers run alone, kind after kind, because
- * their margins are about time.
+ * Two cores: static checks run two at a time; tests with servers run kind after kind, two files at a time, and those on a
+ * cluster one by one, because it keeps both cores busy. They mostly wait.
  */
 import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -50,7 +50,7 @@ const stages = [
   ],
   [jest('integration', 14 * minute, '--maxWorkers=2')],
   [jest('contract', 10 * minute, '--maxWorkers=2')],
-  [jest('e2e', 16 * minute, '--runInBand')],
+  [jest('e2e', 16 * minute, '--maxWorkers=2')],
   [jest('e2e-cluster', 16 * minute, '--runInBand')],
 ];
 
