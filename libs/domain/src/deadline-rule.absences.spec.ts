@@ -1,44 +1,10 @@
-import type { Absence, HeartbeatDefinition, RuntimeState, Signal } from './heartbeat';
+import type { Absence } from './heartbeat';
 import { initialState } from './heartbeat';
 import type { RuleContext } from './absences';
-import { applySignal, applyWatermark, deadlineOf, type Fact } from './deadline-rule';
+import { applySignal, applyWatermark, deadlineOf } from './deadline-rule';
+import { always, at, definition, kinds, LEASE_MS, ping, SECOND, up } from './test-heartbeat';
 
-const T0 = 1_760_000_000_000;
-const SECOND = 1_000;
-const LEASE_MS = 10 * SECOND;
-const always: RuleContext = { absences: [], rules: { leaseMs: LEASE_MS } };
 const away = (...absences: Absence[]): RuleContext => ({ absences, rules: { leaseMs: LEASE_MS } });
-
-/** Every minute, ten seconds of grace, down at the second miss. */
-function definition(overrides: Partial<HeartbeatDefinition> = {}): HeartbeatDefinition {
-  return {
-    heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-    projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-    version: 1,
-    name: 'nightly backup',
-    schedule: { kind: 'interval', intervalSecs: 60 },
-    graceSecs: 10,
-    alertAfterMisses: 2,
-    scheduleChangedAt: T0 - 1_000_000,
-    pauseSpans: [],
-    tokenGeneration: 0,
-    ...overrides,
-  };
-}
-
-let count = 0;
-function ping(secondsAfterT0: number, kind: Signal['kind'] = 'success'): Signal {
-  count += 1;
-  return { id: `ping-${String(count).padStart(6, '0')}`, kind, receivedAt: T0 + secondsAfterT0 * SECOND };
-}
-
-const at = (seconds: number): number => T0 + seconds * SECOND;
-const kinds = (facts: readonly Fact[]): string[] => facts.map((fact) => fact.kind);
-
-/** Up since T0. */
-function up(def = definition()): RuntimeState {
-  return applySignal(def, initialState(def), ping(0), always).state;
-}
 
 describe('(m) a short absence of ours', () => {
   const restart: Absence = { startedAt: at(65), endedAt: at(68) };

@@ -1,27 +1,20 @@
 import { applyDefinition, applySignal, applyWatermark, deadlineOf, type Fact } from './deadline-rule';
-import type { RuleContext } from './absences';
 import { initialState, type HeartbeatDefinition, type RuntimeState } from './heartbeat';
+import { always, definition } from './test-heartbeat';
 
 const at = (text: string): number => new Date(text).getTime();
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const always: RuleContext = { absences: [], rules: { leaseMs: 10_000 } };
 
 /** Every night at half past two, ten minutes of grace, down at the first miss. */
 function nightly(timezone: string, overrides: Partial<HeartbeatDefinition> = {}): HeartbeatDefinition {
-  return {
-    heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-    projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-    version: 1,
-    name: 'nightly backup',
+  return definition({
     schedule: { kind: 'cron', expression: '30 2 * * *', timezone },
     graceSecs: 600,
     alertAfterMisses: 1,
     scheduleChangedAt: 0,
-    pauseSpans: [],
-    tokenGeneration: 0,
     ...overrides,
-  };
+  });
 }
 
 /** Pings at the given instants, with the watermark passing every ten minutes between them and for `restMs` after. */

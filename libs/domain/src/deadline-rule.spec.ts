@@ -1,42 +1,7 @@
-import type { HeartbeatDefinition, RuntimeState, Signal } from './heartbeat';
+import type { RuntimeState } from './heartbeat';
 import { initialState } from './heartbeat';
-import type { RuleContext } from './absences';
-import { applyDefinition, applySignal, applyWatermark, type Fact } from './deadline-rule';
-
-const T0 = 1_760_000_000_000;
-const SECOND = 1_000;
-const always: RuleContext = { absences: [], rules: { leaseMs: 10 * SECOND } };
-
-/** Every minute, ten seconds of grace, down at the second miss. */
-function definition(overrides: Partial<HeartbeatDefinition> = {}): HeartbeatDefinition {
-  return {
-    heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-    projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-    version: 1,
-    name: 'nightly backup',
-    schedule: { kind: 'interval', intervalSecs: 60 },
-    graceSecs: 10,
-    alertAfterMisses: 2,
-    scheduleChangedAt: T0 - 1_000_000,
-    pauseSpans: [],
-    tokenGeneration: 0,
-    ...overrides,
-  };
-}
-
-let count = 0;
-function ping(secondsAfterT0: number, kind: Signal['kind'] = 'success'): Signal {
-  count += 1;
-  return { id: `ping-${String(count).padStart(6, '0')}`, kind, receivedAt: T0 + secondsAfterT0 * SECOND };
-}
-
-const at = (seconds: number): number => T0 + seconds * SECOND;
-const kinds = (facts: readonly Fact[]): string[] => facts.map((fact) => fact.kind);
-
-/** Up since T0. */
-function up(def = definition()): RuntimeState {
-  return applySignal(def, initialState(def), ping(0), always).state;
-}
+import { applyDefinition, applySignal, applyWatermark } from './deadline-rule';
+import { always, at, definition, kinds, ping, up } from './test-heartbeat';
 
 function down(def = definition()): RuntimeState {
   return applyWatermark(def, up(def), at(131), always).state;

@@ -1,23 +1,10 @@
 import fc from 'fast-check';
-import type { RuleContext } from './absences';
 import { applyDefinition, applySignal, applyWatermark } from './deadline-rule';
 import { initialState, wasPausedAt, type HeartbeatDefinition, type RuntimeState, type Signal } from './heartbeat';
 import { contradictionIn, restoreState, type KnownHistory } from './runtime-check';
+import { always, definition as testDefinition, T0 } from './test-heartbeat';
 
-const T0 = 1_760_000_000_000;
-const always: RuleContext = { absences: [], rules: { leaseMs: 10_000 } };
-const definition: HeartbeatDefinition = {
-  heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-  projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-  version: 1,
-  name: 'any',
-  schedule: { kind: 'interval', intervalSecs: 60 },
-  graceSecs: 10,
-  alertAfterMisses: 2,
-  scheduleChangedAt: T0 - 1,
-  pauseSpans: [],
-  tokenGeneration: 0,
-};
+const definition = testDefinition({ scheduleChangedAt: T0 - 1 });
 const up = applySignal(definition, initialState(definition), ping(T0), always).state;
 const down = applyWatermark(definition, up, T0 + 200_000, always).state;
 
