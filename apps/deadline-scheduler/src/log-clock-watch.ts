@@ -44,10 +44,7 @@ export class LogClockWatch {
     if (!record) return;
     this.asked.delete(shard);
     const { skew, clock, logger } = this.parts;
-    const wasTooFar = skew.isTooFar;
-    skew.note({ before: asked.before, after: clock.now(), logAt: record.appendedAt });
-    if (skew.isTooFar && !wasTooFar) logger.error({ aheadMs: skew.aheadMs }, `not ready: ${skew.sentence()}`);
-    if (wasTooFar && !skew.isTooFar) logger.info({}, 'the clock is near enough to that of the event log again');
+    skew.noteAloud({ before: asked.before, after: clock.now(), logAt: record.appendedAt }, logger, 'not ready');
   }
 
   /** Forgets a shard that is another process's now. */

@@ -1,6 +1,6 @@
 import type { LogProducer, OutgoingRecord } from '@flatline/event-log';
 import { ingestPulsed, PINGS_TOPIC } from '@flatline/events';
-import type { Clock, ClockSkew, LogClockReading, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
+import type { Clock, ClockSkew, Logger, TraceSpan, Tracing } from '@flatline/service-kernel';
 import { v7 as uuidv7 } from 'uuid';
 import { AppendLane } from './append-lane';
 import type { Reach } from './canary/reachability';
@@ -156,7 +156,7 @@ export class PingAppender {
   }
 
   private lane(openProducer: () => Promise<LogProducer>): AppendLane {
-    const { clock, logger, metrics, onFenced } = this.options;
+    const { clock, skew, logger, metrics, onFenced } = this.options;
     return new AppendLane({
       clock,
       logger,
@@ -167,7 +167,7 @@ export class PingAppender {
       settled: (ping, stored) => this.settle(ping, stored),
       isOverdue: ({ acceptedAt }) => clock.monotonic() - acceptedAt > ANSWER_WITHIN_MS,
       laneAfter: (stored) => (stored ? this.main : this.side),
-      noteLogClock: (reading) => this.noteLogClock(reading),
+      noteLogClock: (reading) => skew.noteAloud(reading, logger, 'pings are refused'),
       fenced: () => {
         this.stopping = true;
         this.close();
@@ -236,14 +236,6 @@ export class PingAppender {
       'the wall clock was set; pings are accepted after the next pulse',
     );
     this.lanes().forEach((lane) => lane.pulseSoon());
-  }
-
-  private noteLogClock(reading: LogClockReading): void {
-    const { skew, logger } = this.options;
-    const wasTooFar = skew.isTooFar;
-    skew.note(reading);
-    if (skew.isTooFar && !wasTooFar) logger.error({ aheadMs: skew.aheadMs }, `pings are refused: ${skew.sentence()}`);
-    if (wasTooFar && !skew.isTooFar) logger.info({}, 'the clock is near enough to that of the event log again');
   }
 
   private noteStall(lateMs: number): void {

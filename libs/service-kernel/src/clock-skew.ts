@@ -1,3 +1,5 @@
+import type { Logger } from './logging/create-logger';
+
 /** When something was appended to the event log: by our clock just before and just after, and by the log's own between. */
 export interface LogClockReading {
   readonly before: number;
@@ -20,6 +22,18 @@ export class ClockSkew {
   note({ before, after, logAt }: LogClockReading): void {
     this.least = before - logAt;
     this.most = after - logAt;
+  }
+
+  /**
+   * Notes a reading, and logs when the clocks begin to be too far apart, and when they are near again.
+   *
+   * @param consequence what this process does not do while they are
+   */
+  noteAloud(reading: LogClockReading, logger: Pick<Logger, 'error' | 'info'>, consequence: string): void {
+    const wasTooFar = this.isTooFar;
+    this.note(reading);
+    if (this.isTooFar && !wasTooFar) logger.error({ aheadMs: this.aheadMs }, `${consequence}: ${this.sentence()}`);
+    if (wasTooFar && !this.isTooFar) logger.info({}, 'the clock is near enough to that of the event log again');
   }
 
   /** Whether the clocks are certainly further apart than they may be. A slow answer of the log proves nothing. */
