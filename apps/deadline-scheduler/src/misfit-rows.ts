@@ -18,6 +18,7 @@ export interface DefinedRow {
 
 export interface RestoredState {
   readonly state: RuntimeState;
+  readonly shard: number;
   readonly contradiction: string;
 }
 
@@ -40,7 +41,7 @@ export class MisfitRows {
 
   /**
    * The states of rows that contradict themselves, put together again. A shard that is not the heartbeat's is mended
-   * here, because nothing else writes it; such a row keeps its state.
+   * here, because nothing else writes it; such a row keeps its state. Every row that is not among them is in its shard.
    */
   async restore(manager: EntityManager, rows: readonly DefinedRow[], now: number): Promise<Map<string, RestoredState>> {
     const broken = rows.flatMap(({ row, definition }) => {
@@ -50,6 +51,7 @@ export class MisfitRows {
     });
     if (broken.length === 0) return new Map();
     const ids = broken.map(({ row }) => row.heartbeat_id);
+    const shards = ids.map((id) => shardOf(id, this.partitions));
     await buryRows(
       manager,
       broken.map(({ row, contradiction }) => letterOf(row, contradiction)),
@@ -58,14 +60,14 @@ export class MisfitRows {
     await manager.query(
       `UPDATE heartbeat_runtime r SET shard = u.shard FROM unnest($1::uuid[], $2::int[]) AS u(id, shard)
        WHERE heartbeat_id = u.id AND r.shard <> u.shard`,
-      [ids, ids.map((id) => shardOf(id, this.partitions))],
+      [ids, shards],
     );
     const history = await historyOf(manager, ids);
     return new Map(
-      broken.map(({ row, definition, contradiction, isStrayed }) => {
+      broken.map(({ row, definition, contradiction, isStrayed }, index) => {
         const state = stateFromRow(row);
         const restored = isStrayed ? state : restoreState(definition, state, history.get(row.heartbeat_id)!);
-        return [row.heartbeat_id, { state: restored, contradiction }];
+        return [row.heartbeat_id, { state: restored, shard: shards[index]!, contradiction }];
       }),
     );
   }

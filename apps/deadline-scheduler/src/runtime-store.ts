@@ -87,17 +87,18 @@ export class RuntimeStore {
     });
     const restored = await this.misfits.restore(manager, known, now);
     return new Map(
-      known.map(({ row, definition }) => [
-        row.heartbeat_id,
-        {
+      known.map(({ row, definition }) => {
+        const mended = restored.get(row.heartbeat_id);
+        const locked: LockedHeartbeat = {
           definition,
-          state: restored.get(row.heartbeat_id)?.state ?? stateFromRow(row),
+          state: mended?.state ?? stateFromRow(row),
           wakeAt: instantOf(row.wake_at),
-          shard: shardOf(row.heartbeat_id, this.partitions),
+          shard: mended?.shard ?? row.shard,
           misfit: row.misfit,
-          restored: restored.get(row.heartbeat_id)?.contradiction ?? null,
-        },
-      ]),
+          restored: mended?.contradiction ?? null,
+        };
+        return [row.heartbeat_id, locked];
+      }),
     );
   }
 
