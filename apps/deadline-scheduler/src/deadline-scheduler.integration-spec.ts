@@ -146,6 +146,22 @@ describe('the deadline scheduler', () => {
     });
   });
 
+  /** Guarded by `DATA_CLASSES` in libs/persistence/src/dead-letters.ts: tried again for ever it would stop its shard. */
+  it('puts a ping aside for which a statement meets more rows than it can take', async () => {
+    const [good, odd] = [await stage.heartbeat(60, 0), await stage.heartbeat(60, 0)];
+    await stage.rows(`CREATE FUNCTION meet_two_rows() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN NEW.method := (SELECT name FROM (VALUES (''one''), (''two'')) AS rows (name)); RETURN NEW; END'`);
+    await stage.rows(`CREATE TRIGGER meets_two_rows BEFORE INSERT ON ping FOR EACH ROW
+      WHEN (NEW.user_agent = 'meets two rows') EXECUTE FUNCTION meet_two_rows()`);
+    const now = Date.now();
+    await stage.ping(odd, now, undefined, 'meets two rows');
+    await stage.ping(good, now);
+    await stage.startScheduler();
+    await eventually(async () => expect(await stage.pingCount(good)).toBe(1), { withinMs: 5_000 });
+    const letters = await stage.rows<{ reason: string; key: string }>('SELECT reason, key FROM dead_letter');
+    expect(letters).toEqual([{ reason: 'refused by the database (SQLSTATE 21000)', key: odd }]);
+  });
+
   it('skips a heartbeat whose schedule has no future match, keeps its pings and judges everybody else', async () => {
     await stage.startScheduler();
     const [good, odd] = [await stage.heartbeat(1, 0, 1), await stage.heartbeat(60, 0)];

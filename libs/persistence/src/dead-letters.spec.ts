@@ -7,7 +7,7 @@ function sqlError(code: string, message = 'something'): QueryFailedError {
 }
 
 describe('what counts as poison', () => {
-  it.each(['22008', '22P05', '23505'])('is data that cannot be stored (%s)', (code) => {
+  it.each(['21000', '22008', '22P05', '23505'])('is data that cannot be stored (%s)', (code) => {
     expect(isPoison(sqlError(code))).toBe(true);
   });
 

@@ -82,8 +82,11 @@ export async function deadLetterCounts(dataSource: DataSource): Promise<Readonly
   return new Map(rows.map(({ source, count }) => [source, count]));
 }
 
-/** SQLSTATE classes of data that cannot be stored: data exceptions and violated constraints. */
-const DATA_CLASSES: readonly string[] = ['22', '23'];
+/**
+ * SQLSTATE classes of data that cannot be stored: more rows than a statement can take (21), data exceptions (22) and
+ * violated constraints (23).
+ */
+const DATA_CLASSES: readonly string[] = ['21', '22', '23'];
 
 /**
  * The SQLSTATE of a statement that failed because of the values it was given, so that trying again would fail for ever;
