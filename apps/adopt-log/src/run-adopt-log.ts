@@ -1,7 +1,5 @@
 import { parseArgs } from 'node:util';
-import { type EventLog, inGeneration } from '@flatline/event-log';
 import { type CommandParts, CommandRefused, runCommand, topicsOf } from '@flatline/infrastructure';
-import { type Partitioning, readPartitioning } from '@flatline/persistence';
 import { adoptLog } from './adopt';
 import { lowerWatermark } from './lower-watermark';
 import { findMisplaced, type Misplaced, type Misplacement, type Wanted } from './misplaced';
@@ -55,13 +53,12 @@ function orderIn(words: readonly string[]): Order | null {
 }
 
 async function adopt({ kernel, dataSource, openLog }: CommandParts, order: Order): Promise<string> {
-  const { partitions, generation } = await partitioningOf({ dataSource });
-  const log: EventLog = inGeneration(await openLog(), generation);
+  const { partitioning, log } = await openLog();
   const misplaced = await findMisplaced(dataSource.manager, log, order);
   if (misplaced.length === 0) throw new CommandRefused('the log holds every position that is stored');
   const plan = misplaced.map(lineOf).join('\n');
   if (!order.yes) return `${plan}\nNothing was changed yet; add --yes to do so.`;
-  const topics = topicsOf(kernel.config, partitions);
+  const topics = topicsOf(kernel.config, partitioning.partitions);
   const adopted = await adoptLog({ dataSource, log, clock: kernel.clock, topics }, order);
   return `${adopted.map(lineOf).join('\n')}\nDone: ${log.identity()} is read from there.`;
 }
@@ -72,12 +69,6 @@ async function lower({ dataSource }: CommandParts, order: Order, to: number): Pr
     return `Watermarks behind ${instant} would become that.\nNothing was changed yet; add --yes to do so.`;
   const shards = await lowerWatermark(dataSource, to, order);
   return `Done: the watermark of shard ${shards.join(', ')} is ${instant}.`;
-}
-
-async function partitioningOf({ dataSource }: Pick<CommandParts, 'dataSource'>): Promise<Partitioning> {
-  const partitioning = await readPartitioning(dataSource.manager);
-  if (!partitioning) throw new CommandRefused('no process has ever started here');
-  return partitioning;
 }
 
 const REASONS: Record<Misplacement, string> = {

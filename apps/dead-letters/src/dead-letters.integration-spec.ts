@@ -99,6 +99,15 @@ describe('dead letters', () => {
     expect((await run('list')).said).toBe('there are no dead letters\n');
   });
 
+  it('changes nothing where no process has ever started', async () => {
+    await buryRecord('a heartbeat', 1);
+    await dataSource.query(`DELETE FROM installation_fact WHERE name = 'ping_partitions'`);
+    const { said, code } = await run('replay', await idOf('log'));
+    await requirePartitioning(dataSource, 2);
+    expect([said, code]).toEqual(['Nothing was changed: no process has ever started here.\n', 1]);
+    expect((await run('list')).said).toMatch(/ a heartbeat /);
+  });
+
   it('keeps the letter of a record that the log does not take, and goes on with the others', async () => {
     await buryRecord('too large', 0, Buffer.alloc(1_000_001));
     await buryRecord('small', 0);

@@ -1,8 +1,8 @@
 import { shardOf } from '@flatline/domain';
-import { AppendRejected, type EventLog, inGeneration, type OutgoingRecord } from '@flatline/event-log';
+import { AppendRejected, type LogProducer, type OutgoingRecord } from '@flatline/event-log';
 import { topicInGeneration, TOPICS } from '@flatline/events';
-import { CommandRefused } from '@flatline/infrastructure';
-import { enqueue, type Partitioning, readPartitioning, requireSameLog } from '@flatline/persistence';
+import { type CommandParts, CommandRefused } from '@flatline/infrastructure';
+import { enqueue, type Partitioning, requireSameLog } from '@flatline/persistence';
 import type { Clock } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Letter, LetterStore } from './letter-store';
@@ -11,8 +11,7 @@ export interface ReplayParts {
   readonly dataSource: DataSource;
   readonly clock: Clock;
   readonly letters: LetterStore;
-  /** Connects to the event log, in the names that the log itself knows. */
-  readonly openLog: () => Promise<EventLog>;
+  readonly openLog: CommandParts['openLog'];
 }
 
 /** A letter was replayed or discarded by somebody else meanwhile. */
@@ -48,9 +47,7 @@ export class Replay {
 
   private async open(): Promise<OpenedLog> {
     const { dataSource, openLog } = this.parts;
-    const partitioning = await readPartitioning(dataSource.manager);
-    if (!partitioning) throw new CommandRefused('no process has ever started here');
-    const log = inGeneration(await openLog(), partitioning.generation);
+    const { partitioning, log } = await openLog();
     await requireSameLog(dataSource, log.identity());
     return { partitioning, producer: await log.producer() };
   }
@@ -58,7 +55,7 @@ export class Replay {
 
 interface OpenedLog {
   readonly partitioning: Partitioning;
-  readonly producer: Awaited<ReturnType<EventLog['producer']>>;
+  readonly producer: LogProducer;
 }
 
 async function append({ partitioning, producer }: OpenedLog, letter: Letter, value: Buffer): Promise<void> {

@@ -1,5 +1,5 @@
-import type { EventLog } from '@flatline/event-log';
-import { createDataSource } from '@flatline/persistence';
+import { type EventLog, inGeneration } from '@flatline/event-log';
+import { createDataSource, type Partitioning, readPartitioning } from '@flatline/persistence';
 import { createKernel, type Kernel, loadConfig, requireVariable } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { openEventLog } from './open-event-log';
@@ -14,8 +14,19 @@ export class CommandRefused extends Error {
 export interface CommandParts {
   readonly kernel: Kernel;
   readonly dataSource: DataSource;
-  /** Connects to the event log when it is needed, in the names that the log itself knows. */
-  readonly openLog: () => Promise<EventLog>;
+  /**
+   * Connects to the event log when it is needed.
+   *
+   * @throws CommandRefused where no process has ever started
+   */
+  readonly openLog: () => Promise<InstallationLog>;
+}
+
+/** The event log of an installation, and over how many partitions it is spread. */
+export interface InstallationLog {
+  readonly partitioning: Partitioning;
+  /** In the generation of the partitioning. */
+  readonly log: EventLog;
 }
 
 const CLOSE_WITHIN_MS = 5_000;
@@ -52,9 +63,11 @@ async function connect(kernel: Kernel, name: string): Promise<CommandParts> {
     kernel,
     dataSource,
     openLog: async () => {
+      const partitioning = await readPartitioning(dataSource.manager);
+      if (!partitioning) throw new CommandRefused('no process has ever started here');
       const log = await openEventLog(kernel, databaseUrl);
       kernel.shutdown.on('producers', 'event log', () => log.close());
-      return log;
+      return { partitioning, log: inGeneration(log, partitioning.generation) };
     },
   };
 }
