@@ -99,7 +99,7 @@ describe.each(['postgres', 'kafka'])('adopting a log on %s', (adapter) => {
     ingests: { ingests: {}, spells: [], adoptedAt: expect.any(Number) },
   });
 
-  /** Guarded by `misplacement` in misplaced.ts and `noteAbsence` in adopt.ts. */
+  /** Guarded by `misplacement` in misplaced.ts and (3) of `adoptLog` in adopt.ts. */
   it('stands still loudly where the log ends before the position, and goes on from its start once it is adopted', async () => {
     await stand(DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, 100);
     const at = { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: 0 };

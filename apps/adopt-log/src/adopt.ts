@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLog, LogTopicSpec } from '@flatline/event-log';
 import { PINGS_TOPIC } from '@flatline/events';
 import { CommandRefused } from '@flatline/infrastructure';
-import { partitioningToChange, replaceLogFact } from '@flatline/persistence';
+import { noteAbsence, partitioningToChange, replaceLogFact } from '@flatline/persistence';
 import type { Clock } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { findMisplaced, type Misplaced, type Wanted } from './misplaced';
@@ -28,7 +28,7 @@ const STILL_FOR_MS = 3_000;
  * 2. the position becomes the first record that the log holds: what was read before is read once more, which changes
  *    nothing, and nothing that is there is left out
  * 3. for a shard, what may be missing is written down as an absence, from its watermark until now: jobs did reach us, but
- *    we do not know what they said, so nobody is told "down" for that time
+ *    we do not know what they said, so nobody is told "down" for that time. The scheduler tells of it as of any other
  * 4. what is known of the ingests is forgotten, because their epochs begin anew in another log. The watermark stays, and
  *    moves on with the first pulse from after the adoption (`adoptedAt` in libs/domain/src/watermark.ts)
  * 5. the installation uses this log from now on
@@ -48,7 +48,9 @@ export async function adoptLog(parts: AdoptParts, wanted: Wanted): Promise<reado
     const now = new Date(clock.now());
     for (const misplaced of before) {
       await movePosition(manager, misplaced, log.identity(), now); // 2, 4
-      if (misplaced.topic === PINGS_TOPIC) await noteAbsence(manager, misplaced, now); // 3
+      const { topic, partition, watermark } = misplaced;
+      if (topic !== PINGS_TOPIC || watermark === null || watermark >= now) continue;
+      await noteAbsence(manager, partition, { startedAt: watermark.getTime(), endedAt: now.getTime() }); // 3
     }
     if (isReplaced) await replaceLogFact(manager, log.identity()); // 5
     return before;
@@ -77,13 +79,4 @@ async function movePosition(
   );
   if (moved === 1) return;
   throw new CommandRefused(`the position of ${group} in ${topic}, partition ${partition}, moves: somebody reads it`);
-}
-
-async function noteAbsence(manager: EntityManager, { partition, watermark }: Misplaced, now: Date): Promise<void> {
-  if (watermark === null || watermark >= now) return;
-  await manager.query(
-    `INSERT INTO absence (shard, started_at, ended_at) VALUES ($1, $2, $3)
-     ON CONFLICT (shard, started_at) DO UPDATE SET ended_at = GREATEST(absence.ended_at, EXCLUDED.ended_at)`,
-    [partition, watermark, now],
-  );
 }

@@ -169,6 +169,31 @@ describe('11. all ingests away for three minutes', () => {
     expect(metrics).toContain(`flatline_absence_seconds_total{kind="blackout"} ${(PARTITIONS * AWAY_MS) / SECOND}`);
   });
 
+  /** Guarded by `PingBatchHandler.position` in ping-batch-handler.ts, which reads what is not over yet, whoever wrote it. */
+  it('are told and counted when an operator wrote them down with the adoption of a log', async () => {
+    const adoptedAt = Date.now() - SECOND;
+    const lastReadAt = adoptedAt - AWAY_MS;
+    await lastHeardOf(lastReadAt);
+    await stage.rows('UPDATE consumer_offset SET ingests = $1', [{ ingests: {}, spells: [], adoptedAt }]);
+    for (const shard of [0, 1]) {
+      await stage.rows('INSERT INTO absence VALUES ($1, $2, $3)', [shard, new Date(lastReadAt), new Date(adoptedAt)]);
+    }
+    await stage.startScheduler();
+    // The ingest took pings all the time: nothing but what was written down says that this time is unknown.
+    await eventually(
+      async () => {
+        await stage.pulse(undefined, { acceptingSince: lastReadAt - SECOND });
+        const absences = (await told(ABSENCES_TOPIC)).map((event) => event.data);
+        const expected = { kind: 'blackout', startedAt: lastReadAt, endedAt: adoptedAt };
+        expect(absences).toEqual(expect.arrayContaining([0, 1].map((shard) => ({ shard, ...expected }))));
+        expect(absences).toHaveLength(PARTITIONS);
+      },
+      { withinMs: 15_000, everyMs: 250 },
+    );
+    const metrics = await stage.kernel.metrics.registry.metrics();
+    expect(metrics).toContain(`flatline_absences_total{kind="blackout"} ${PARTITIONS}`);
+  });
+
   /** Guarded by `presumedAbsences` in libs/domain/src/watermark.ts: nothing is certain until that lease is over. */
   it('alarm nobody about a job that is back before the lease of the last ingest, which died, is over', async () => {
     const backAt = Date.now();

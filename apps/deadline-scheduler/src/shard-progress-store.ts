@@ -1,6 +1,6 @@
 import { type Absence, type ShardProgress, withAbsences } from '@flatline/domain';
 import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
-import { nextOffset, timestampOf } from '@flatline/persistence';
+import { nextOffset, noteAbsence, timestampOf } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 
 /** How far a shard is: what was read, the watermark that follows from it, and the absences found on the way. */
@@ -80,7 +80,7 @@ export class ShardProgressStore {
   }
 
   /**
-   * One that goes on keeps its row and becomes longer.
+   * Writes down what is new or longer.
    *
    * @param takenBackTo what lies after this instant is void, because the clock of the log was set back to it
    */
@@ -94,14 +94,7 @@ export class ShardProgressStore {
       await manager.query('DELETE FROM absence WHERE shard = $1 AND started_at >= $2', [shard, at]);
       await manager.query('UPDATE absence SET ended_at = $2 WHERE shard = $1 AND ended_at > $2', [shard, at]);
     }
-    for (const absence of changed) {
-      await manager.query(
-        `INSERT INTO absence (shard, started_at, ended_at) VALUES ($1, $2, $3)
-         ON CONFLICT (shard, started_at) DO UPDATE SET ended_at = EXCLUDED.ended_at
-           WHERE absence.ended_at < EXCLUDED.ended_at`,
-        [shard, new Date(absence.startedAt), new Date(absence.endedAt)],
-      );
-    }
+    for (const absence of changed) await noteAbsence(manager, shard, absence);
   }
 
   /** The absences of a shard that can still matter, oldest first. */

@@ -13,6 +13,7 @@ export * from './entities/channel.entity';
 export * from './definition-notices';
 export * from './installation-facts';
 export * from './partitioning';
+export * from './absences';
 export * from './dead-letters';
 export * from './sql-state';
 export * from './vital-signs';
