@@ -200,6 +200,8 @@ describe('several ingests and several schedulers on one installation', () => {
 
       await Promise.all([dying.die(), schedulers[1]!.die()]);
       const diedAt = Date.now();
+      // An ingest is ready once it accepts for one partition: while it opens, it may have turned a ping of another away.
+      const absencesAtFirst = await rows('SELECT * FROM absence');
       // While its lease runs the watermark waits for the dead ingest, so nothing is judged, right or wrong.
       await eventually(() => expect(Date.now()).toBeGreaterThan(diedAt + 800), { withinMs: 2_000 });
       expect(await watermark(0)).toBeLessThanOrEqual(diedAt);
@@ -207,7 +209,7 @@ describe('several ingests and several schedulers on one installation', () => {
       await everyWatermarkPasses(diedAt + LEASE_MS);
       await eventually(async () => expect(await incidents(orphaned)).toHaveLength(1), { withinMs: 10_000 });
       for (const id of kept) expect(await incidents(id)).toEqual([]);
-      expect(await rows('SELECT * FROM absence')).toEqual([]);
+      expect(await rows('SELECT * FROM absence')).toEqual(absencesAtFirst);
       await eventually(async () => expect(await schedulers[0]!.isReady()).toBe(true));
 
       const acknowledged = await stopPinging();

@@ -68,6 +68,15 @@ describe('the watermark of a shard', () => {
     expect(progress).toMatchObject({ watermark: T0 + 500, ingests: {} });
   });
 
+  it('does not exist before an ingest accepts: one whose clock is ahead of the log leaves no absence behind', () => {
+    const ahead = { acceptingSince: T0 + 50 };
+    const first = applyPulse(emptyProgress, pulse(50, ahead), T0, LEASE_MS);
+    expect(first.progress.watermark).toBeNull();
+    const second = applyPulse(first.progress, pulse(300, ahead), T0 + 250, LEASE_MS);
+    expect(second).toMatchObject({ progress: { watermark: T0 + 250 }, absences: [] });
+    expect(applyPulse(second.progress, pulse(550, ahead), T0 + 500, LEASE_MS).absences).toEqual([]);
+  });
+
   it('is not pushed into the future by a wrong clock', () => {
     const { progress } = applyPulse(emptyProgress, pulse(60_000), T0 + 5, LEASE_MS);
     expect(progress.watermark).toBe(T0 + 5);

@@ -42,7 +42,7 @@ export interface AcceptingSpell {
 }
 
 export interface ShardProgress {
-  /** Null until the first pulse ever. Moves back with the clock of the log alone, when that is set back. */
+  /** Null until the first ingest ever has begun to accept. Moves back with the clock of the log alone, when that is set back. */
   readonly watermark: number | null;
   readonly ingests: Readonly<Record<string, LiveIngest>>;
   /** Spells that reach up to the watermark or beyond; the rest has been weighed for absences already. */
@@ -94,6 +94,8 @@ export function notePing(
  * 4. Ingests that the others have outlived by a lease are dropped.
  * 5. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved.
  * 6. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
+ *    There is none before the first spell: the clamp can cut the first claim to just before its own spell, and that
+ *    would look like an absence of a shard that had not begun.
  * 7. Time before the watermark that no spell covers is an absence.
  *
  * @param appendedAt when the log took the record, by the log's clock, ms
@@ -125,13 +127,14 @@ export function applyPulse(before: ShardProgress, pulse: Pulse, appendedAt: numb
   const others = withoutTheSilent(progress.ingests, pulse.ingestId, appendedAt, leaseMs); // 4
   const spells = extendSpell(progress.spells, pulse.ingestId, pulse.acceptingSince, lowWatermark); // 5
   const lowest = Math.min(lowWatermark, ...Object.values(others).map((each) => each.lowWatermark)); // 6
-  const watermark = Math.max(lowest, progress.watermark ?? lowest);
-  const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark); // 7
+  const hasBegun = progress.watermark !== null || spells.length > 0;
+  const watermark = hasBegun ? Math.max(lowest, progress.watermark ?? lowest) : null;
+  const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark!); // 7
   return {
     progress: {
       watermark,
       ingests: pulse.retiring ? others : { ...others, [pulse.ingestId]: sender },
-      spells: spells.filter((spell) => spell.to >= watermark),
+      spells: spells.filter((spell) => spell.to >= (watermark ?? -Infinity)),
     },
     absences,
     missingRecords,
