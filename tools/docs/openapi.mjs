@@ -6,7 +6,7 @@ export async function openApiDocument() {
     'libs/service-kernel/src/index',
   );
   const { EVENT_LOG } = compiled('libs/event-log/src/index');
-  const { DATABASE_CLOCK, DefinitionNotices } = compiled('libs/persistence/src/index');
+  const { DATABASE_CLOCK, DefinitionAnnouncer } = compiled('libs/persistence/src/index');
   const { ManagementApiModule } = compiled('apps/management-api/src/index');
   const { OpenApiDocument } = compiled('apps/management-api/src/openapi/openapi-document');
   const { DataSource } = await import('typeorm');
@@ -14,7 +14,7 @@ export async function openApiDocument() {
   class Root {}
   const config = loadConfig({ PING_TOKEN_KEYS: '00'.repeat(32) });
   const kernel = createKernel(config, { logger: silentLogger() });
-  const nothing = [DATABASE_CLOCK, DataSource, DefinitionNotices, EVENT_LOG].map((provide) => ({
+  const nothing = [DATABASE_CLOCK, DataSource, DefinitionAnnouncer, EVENT_LOG].map((provide) => ({
     provide,
     useValue: {},
   }));

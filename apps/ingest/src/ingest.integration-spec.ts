@@ -5,7 +5,7 @@ import { Module } from '@nestjs/common';
 import { mintPingToken, type TokenKeyring } from '@flatline/domain';
 import { eventParser, ingestPulsed, pingReceived, PINGS_TOPIC } from '@flatline/events';
 import { openInfrastructure, type Infrastructure } from '@flatline/infrastructure';
-import { announceDefinition, migrate } from '@flatline/persistence';
+import { DatabaseSession, DefinitionAnnouncer, type DefinitionNotice, migrate } from '@flatline/persistence';
 import {
   createKernel,
   KernelModule,
@@ -117,28 +117,23 @@ describe('the ingest over a Postgres that freezes and comes back', () => {
     expect((await logged()).filter((event) => event.type === 'ping.received')).toHaveLength(before);
   });
 
-  it('knows of a pause, a rotated token and a deletion once they are committed', async () => {
+  it('knows of a pause, a rotated token and a deletion before the API that announces them answers', async () => {
     const heartbeatId = uuidv7();
-    const announce = (notice: object): Promise<void> =>
-      infrastructure.dataSource.transaction((manager) =>
-        announceDefinition(manager, {
-          heartbeatId,
-          version: 2,
-          paused: false,
-          deleted: false,
-          tokenGeneration: 0,
-          ...notice,
-        }),
-      );
+    const session = new DatabaseSession(postgres.url, () => {});
+    const announcer = new DefinitionAnnouncer(session, () => {});
+    const announce = async (change: Partial<DefinitionNotice>): Promise<void> => {
+      const notice = { heartbeatId, version: 2, paused: false, deleted: false, tokenGeneration: 0, ...change };
+      const { heard } = await infrastructure.dataSource.transaction((manager) => announcer.announce(manager, notice));
+      await heard;
+    };
     await announce({ paused: true });
-    await eventually(async () =>
-      expect(await (await ping(tokenOf(heartbeatId))).json()).toMatchObject({ status: 'paused' }),
-    );
+    expect(await (await ping(tokenOf(heartbeatId))).json()).toMatchObject({ status: 'paused' });
     await announce({ version: 3, tokenGeneration: 1 });
-    await eventually(async () => expect((await ping(tokenOf(heartbeatId))).status).toBe(404));
+    expect((await ping(tokenOf(heartbeatId))).status).toBe(404);
     expect(await (await ping(tokenOf(heartbeatId, 1))).json()).toMatchObject({ status: 'ok' });
     await announce({ version: 4, tokenGeneration: 1, deleted: true });
-    await eventually(async () => expect((await ping(tokenOf(heartbeatId, 1))).status).toBe(404));
+    expect((await ping(tokenOf(heartbeatId, 1))).status).toBe(404);
+    await session.stop();
   });
 
   it('says of a ping that came while the process stood still since when it can have been waiting', async () => {

@@ -39,7 +39,7 @@ export class IngestModule {
         inject: [DataSource, DefinitionNotices],
         useFactory: async (dataSource: DataSource, notices: DefinitionNotices) => {
           const directory = new IngestDirectory(dataSource);
-          await notices.subscribe(directory);
+          await notices.follow(directory);
           return directory;
         },
       },

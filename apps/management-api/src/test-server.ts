@@ -1,6 +1,6 @@
 import { EVENT_LOG, type EventLog, openPostgresEventLog } from '@flatline/event-log';
 import { TOPICS } from '@flatline/events';
-import { createDataSource, DATABASE_CLOCK, DatabaseSession, DefinitionNotices, migrate } from '@flatline/persistence';
+import { createDataSource, DATABASE_CLOCK, DatabaseSession, DefinitionAnnouncer, migrate } from '@flatline/persistence';
 import {
   createKernel,
   type Kernel,
@@ -56,12 +56,10 @@ export class TestServer {
     const onError = (err: unknown): void => kernel.logger.error({ err });
     const session = new DatabaseSession(databaseUrl, onError);
     kernel.shutdown.on('workers', 'session', () => session.stop());
-    const notices = new DefinitionNotices(session, onError);
-    await notices.start();
     const infrastructure = [
       { provide: DATABASE_CLOCK, useValue: kernel.clock },
       { provide: DataSource, useValue: dataSource },
-      { provide: DefinitionNotices, useValue: notices },
+      { provide: DefinitionAnnouncer, useValue: new DefinitionAnnouncer(session, onError) },
       { provide: EVENT_LOG, useValue: log },
     ];
     const { port } = await startHttpApplication(

@@ -5,6 +5,7 @@ import {
   DatabaseClock,
   DatabaseSession,
   deadLetterCounts,
+  DefinitionAnnouncer,
   DefinitionNotices,
   oldestOutboxSeconds,
   type Partitioning,
@@ -107,7 +108,10 @@ async function open(
   shutdown.on('producers', 'database session', () => session.stop());
   await reach('database', 'Postgres', () => new PartitioningWatch(session, partitioning, end).start());
   const notices = new DefinitionNotices(session, (error) =>
-    logger.warn({ err: error }, 'a notice of a changed definition could not be read'),
+    logger.warn({ err: error }, 'a notice of a changed definition could not be read, or not be acknowledged'),
+  );
+  const announcer = new DefinitionAnnouncer(session, (error) =>
+    logger.warn({ err: error }, 'it will not be known when ingests have heard of changed definitions'),
   );
 
   let outboxMetrics: OutboxMetrics | undefined;
@@ -141,6 +145,7 @@ async function open(
       { provide: TIMERS, useValue: timers },
       { provide: DatabaseSession, useValue: session },
       { provide: DefinitionNotices, useValue: notices },
+      { provide: DefinitionAnnouncer, useValue: announcer },
     ],
   };
 }

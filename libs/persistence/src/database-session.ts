@@ -4,7 +4,8 @@ import { Client } from 'pg';
 export interface SessionListener {
   /** The NOTIFY channel; a plain identifier. */
   readonly channel: string;
-  onNotification(payload: string): void;
+  /** @param by the process of Postgres that serves whoever notified */
+  onNotification(payload: string, by: number): void;
   /** Called for every connection after LISTEN took effect: what was notified before was missed. */
   onConnected?(): Promise<void>;
 }
@@ -80,8 +81,10 @@ export class DatabaseSession {
     });
     client.on('error', this.onError);
     client.on('end', () => this.lost(client));
-    client.on('notification', ({ channel, payload }) => {
-      for (const listener of this.listeners) if (listener.channel === channel) listener.onNotification(payload ?? '');
+    client.on('notification', ({ channel, payload, processId }) => {
+      for (const listener of this.listeners) {
+        if (listener.channel === channel) listener.onNotification(payload ?? '', processId);
+      }
     });
     await client.connect();
     if (this.stopped) return client.end();

@@ -1,8 +1,12 @@
-import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
 import type { DatabaseSession } from './database-session';
 
-const CHANNEL = 'flatline_definition';
+/** The NOTIFY channel on which changes of definitions are announced, and the one on which they are acknowledged. */
+export const DEFINITION_CHANNEL = 'flatline_definition';
+export const HEARD_CHANNEL = 'flatline_heard';
+
+/** Keys of the advisory lock that everybody shares who follows definitions; any constants of our own will do. */
+export const FOLLOWER_LOCK: readonly [number, number] = [1_718_381_940, 1];
 
 const definitionNotice = z.object({
   heartbeatId: z.string(),
@@ -15,9 +19,9 @@ const definitionNotice = z.object({
 /** What an ingest has to know of a heartbeat to answer its pings. */
 export type DefinitionNotice = z.infer<typeof definitionNotice>;
 
-/** Tells every listening process of a changed definition, when the transaction commits and only then. */
-export async function announceDefinition(manager: EntityManager, notice: DefinitionNotice): Promise<void> {
-  await manager.query(`SELECT pg_notify('${CHANNEL}', $1)`, [JSON.stringify(notice)]);
+/** Names a notice among all that there ever were. */
+export function nameOf({ heartbeatId, version }: Pick<DefinitionNotice, 'heartbeatId' | 'version'>): string {
+  return `${heartbeatId}:${version}`;
 }
 
 export interface DefinitionListener {
@@ -26,74 +30,50 @@ export interface DefinitionListener {
   onConnected(): Promise<void>;
 }
 
+/** Acknowledged at once: the payload of NOTIFY ends at 8,000 bytes, a name has 37 and some digits. */
+const ACKNOWLEDGED_AT_ONCE = 100;
+
 /**
- * Carries changes of definitions to the processes that answer pings, within a millisecond or so of the commit: a
- * person who pauses a heartbeat and pings it sees `paused`. Nothing that decides about deadlines rests on it (the
- * scheduler reads definitions from the topic and the table), so a notice that is lost costs an outdated answer, never
- * a wrong alert; after a lost connection everything is read anew.
+ * Follows changes of definitions in a process that answers pings, and acknowledges each to whoever made it
+ * (`DefinitionAnnouncer`): a person who pauses a heartbeat and pings it sees `paused`. Nothing that decides about
+ * deadlines rests on it (the scheduler reads definitions from the topic and the table), so a notice that is lost costs an
+ * outdated answer, never a wrong alert; after a lost connection everything is read anew.
  */
 export class DefinitionNotices {
-  private readonly listeners: DefinitionListener[] = [];
-  private readonly echoes = new Map<string, { version: number; resolve: () => void }[]>();
-  /** Notices that came while a listener reads everything; null when none does. */
+  private listener: DefinitionListener | null = null;
+  /** Notices that came while the listener reads everything; null when it does not. */
   private queued: DefinitionNotice[] | null = null;
-  private listening: Promise<void> | null = null;
+  /** Names of notices the listener knows and their announcers do not know it of. */
+  private unacknowledged: string[] = [];
+  private acknowledging = false;
 
   constructor(
     private readonly session: DatabaseSession,
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** Adds a listener and lets it read what there is. Rejects when the first connection fails. */
-  async subscribe(listener: DefinitionListener): Promise<void> {
-    await this.start();
-    this.listeners.push(listener);
-    await this.readAnew([listener]);
-  }
-
-  /** Begins to listen; called twice it does nothing more. */
-  start(): Promise<void> {
-    this.listening ??= this.session.listen({
-      channel: CHANNEL,
+  /** Lets the listener of this process read what there is, and follow. Rejects when the first connection fails. */
+  async follow(listener: DefinitionListener): Promise<void> {
+    if (this.listener) throw new Error('definitions are followed already');
+    this.listener = listener;
+    await this.session.listen({
+      channel: DEFINITION_CHANNEL,
       onNotification: (payload) => this.receive(payload),
-      onConnected: () => this.readAnew(this.listeners),
+      onConnected: () => this.readAnew(listener),
     });
-    return this.listening;
   }
 
-  private async readAnew(listeners: readonly DefinitionListener[]): Promise<void> {
+  private async readAnew(listener: DefinitionListener): Promise<void> {
     this.queued = [];
     try {
-      for (const listener of listeners) await listener.onConnected();
+      // From before the reading on, so that nobody thinks of a change as known that was not read.
+      await this.session.query('SELECT pg_advisory_lock_shared($1, $2)', [...FOLLOWER_LOCK]);
+      await listener.onConnected();
     } finally {
       const { queued } = this;
       this.queued = null;
       queued?.forEach((notice) => this.deliver(notice));
     }
-  }
-
-  /**
-   * Resolves when this process has heard of the version, or after `withinMs`. A writer waits for its own echo before
-   * it answers: the other processes have heard of it by then, as far as Postgres tells them at the same time.
-   */
-  async echoed(heartbeatId: string, version: number, withinMs: number): Promise<void> {
-    if (!this.listening || this.session.generation === 0) return;
-    await new Promise<void>((resolve) => {
-      const waiting = { version, resolve: () => {} };
-      const timer = setTimeout(() => waiting.resolve(), withinMs);
-      waiting.resolve = () => {
-        clearTimeout(timer);
-        this.forget(heartbeatId, waiting);
-        resolve();
-      };
-      this.echoes.set(heartbeatId, [...(this.echoes.get(heartbeatId) ?? []), waiting]);
-    });
-  }
-
-  private forget(heartbeatId: string, waiting: object): void {
-    const left = this.echoes.get(heartbeatId)?.filter((each) => each !== waiting) ?? [];
-    if (left.length > 0) this.echoes.set(heartbeatId, left);
-    else this.echoes.delete(heartbeatId);
   }
 
   private receive(payload: string): void {
@@ -111,9 +91,22 @@ export class DefinitionNotices {
   }
 
   private deliver(notice: DefinitionNotice): void {
-    for (const listener of this.listeners) listener.onNotice(notice);
-    for (const waiting of this.echoes.get(notice.heartbeatId) ?? []) {
-      if (waiting.version <= notice.version) waiting.resolve();
+    this.listener?.onNotice(notice);
+    this.unacknowledged.push(nameOf(notice));
+    if (!this.acknowledging) void this.acknowledge();
+  }
+
+  private async acknowledge(): Promise<void> {
+    this.acknowledging = true;
+    try {
+      while (this.unacknowledged.length > 0) {
+        const names = this.unacknowledged.splice(0, ACKNOWLEDGED_AT_ONCE);
+        await this.session.query('SELECT pg_notify($1, $2)', [HEARD_CHANNEL, names.join(' ')]);
+      }
+    } catch (error) {
+      this.onError(error); // who waits for it waits for its limit
+    } finally {
+      this.acknowledging = false;
     }
   }
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { cronRefusal, type HeartbeatDefinition, openPause, type Schedule } from '@flatline/domain';
-import { announceDefinition, DATABASE_CLOCK, DefinitionNotices, enqueue } from '@flatline/persistence';
+import { type Announced, DATABASE_CLOCK, DefinitionAnnouncer, enqueue } from '@flatline/persistence';
 import { type Clock, CONFIG, type FlatlineConfig, Problem, PublicUrl, requireVariable } from '@flatline/service-kernel';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
@@ -21,8 +21,6 @@ import { complaintAbout, NEEDS_A_SCHEDULE } from './schedule-fields';
 const LIST_CHUNK = 500;
 /** Page size when a cursor is given without a limit. */
 const PAGE_DEFAULT = 100;
-/** How long an answer waits until this process has heard of the change as everybody who answers pings does. */
-const ECHO_MS = 500;
 
 /** What people can do with heartbeats. Every change is one transaction with the event that tells of it. */
 @Injectable()
@@ -34,7 +32,7 @@ export class HeartbeatsService {
     // People see one process or the other: what is written of a pause must not depend on whose clock is right.
     @Inject(DATABASE_CLOCK) private readonly clock: Clock,
     private readonly dataSource: DataSource,
-    private readonly notices: DefinitionNotices,
+    private readonly announcer: DefinitionAnnouncer,
     private readonly store: HeartbeatStore,
     private readonly publicUrl: PublicUrl,
   ) {
@@ -125,24 +123,20 @@ export class HeartbeatsService {
     await announced.heard;
   }
 
-  /**
-   * Tells whoever answers pings, when the transaction commits. Gives what to wait for after the commit; it listens from
-   * before it, because the notice may come back sooner than the commit's own answer.
-   */
-  private async announce(
+  /** Tells whoever answers pings, when the transaction commits. An answer waits until they have heard. */
+  private announce(
     manager: EntityManager,
     definition: HeartbeatDefinition,
     { deleted }: { deleted: boolean },
-  ): Promise<{ readonly heard: Promise<void> }> {
+  ): Promise<Announced> {
     const { heartbeatId, version, tokenGeneration } = definition;
-    await announceDefinition(manager, {
+    return this.announcer.announce(manager, {
       heartbeatId,
       version,
       paused: openPause(definition) !== undefined,
       deleted,
       tokenGeneration,
     });
-    return { heard: this.notices.echoed(heartbeatId, version, ECHO_MS) };
   }
 
   private async refuseOverQuota(manager: EntityManager, projectId: string): Promise<void> {
