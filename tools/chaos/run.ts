@@ -6,6 +6,7 @@ import type { JournalWriter } from './journal/journal-file';
 import { type Made, makeHeartbeats, makeProbes, startPopulation } from './population/population';
 import type { JobPlan } from './population/plan-jobs';
 import { countPending, readLag, watchLag, writeLeftovers, writeObservations } from './world/observe';
+import { watchOwnStalls } from './world/own-stalls';
 import { startWorld, type World } from './world/world';
 
 export interface RunOptions {
@@ -49,6 +50,7 @@ export async function runChaos(options: RunOptions): Promise<void> {
     const probes = await makeProbes(place);
 
     const lag = watchLag(world, journal); // 2
+    const stalls = watchOwnStalls(journal);
     const population = startPopulation(made, probes, place);
     say(`${made.length} jobs, ${options.faults.length} faults`);
     await makeFaults(options.faults, world, journal, say);
@@ -61,6 +63,7 @@ export async function runChaos(options: RunOptions): Promise<void> {
     await untilTold(world, made);
     await untilDelivered(world);
     await population.stop(); // 4
+    stalls.stop();
     journal.write({ type: 'quiet', startedAt, endedAt: Date.now() });
     await untilCaughtUp(world);
     await lag.stop();

@@ -112,7 +112,7 @@ async function part({ target, from, lastsMs }: Omit<FaultPlan, 'atMs'>, world: W
   const [name] = processesOf(target);
   if (name === undefined) throw new Error(`${target} is not a process`);
   await during(lastsMs, {
-    begin: () => network.cut((port) => world.processes.isFrom(name, port)),
+    begin: () => network.cut(() => world.processes.portsOf(name)),
     end: () => network.mend(),
   });
 }

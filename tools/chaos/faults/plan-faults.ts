@@ -146,7 +146,7 @@ function faultOf(kind: FaultKind, random: Random): Omit<FaultPlan, 'atMs'> {
  * is.
  */
 export function isOnTheWayIn(target: string): boolean {
-  return /^(gateway|ingest|Kafka)/.test(target);
+  return /^(gateway|ingest|Kafka|everything)/.test(target);
 }
 
 /** As it stands in tables: `freeze ingest-1 4.2 s`. */

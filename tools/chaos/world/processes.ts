@@ -19,9 +19,9 @@ export class Processes {
     for (const pid of this.pidsOf(names)) signal(pid, 'SIGTERM');
   }
 
-  /** Whether a TCP connection that comes from this port belongs to the process as it runs now. */
-  isFrom(name: ProcessName, port: number): boolean {
-    return this.pidsOf([name]).some((pid) => localPortsOf(pid).has(port));
+  /** From which ports the process, as it runs now, holds TCP connections. */
+  portsOf(name: ProcessName): Set<number> {
+    return new Set(this.pidsOf([name]).flatMap((pid) => [...localPortsOf(pid)]));
   }
 
   freeze(...names: readonly ProcessName[]): Frozen {

@@ -1,12 +1,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+type ClientPorts = Pick<ReadonlySet<number>, 'has'>;
+
+const ALL_PORTS: ClientPorts = { has: () => true };
+
 /** The network between Flatline and one server, which can be made worse. */
 export class NetworkProxy {
   private readonly pairs = new Set<Pair>();
   private delayMs = 0;
-  /** Whether a connection from this port of the client's is cut. */
-  private isCut: ((clientPort: number) => boolean) | null = null;
+  /** The ports of the clients whose connections are cut, asked when it matters; null: nobody's are. */
+  private cutPorts: (() => ClientPorts) | null = null;
   private losesAnswers = false;
   private readonly waiting: { readonly dueAt: number; readonly step: () => void }[] = [];
 
@@ -37,11 +41,12 @@ export class NetworkProxy {
   /**
    * Breaks connections; new ones are refused until `mend`.
    *
-   * @param isCut is asked for each, old and new, with the port it comes from; by default all of them are cut
+   * @param cutPorts is asked now and for each new connection from which ports they come that are cut; by default all
+   *   of them are
    */
-  cut(isCut: (clientPort: number) => boolean = () => true): void {
-    this.isCut = isCut;
-    this.breakAll(isCut);
+  cut(cutPorts: () => ClientPorts = () => ALL_PORTS): void {
+    this.cutPorts = cutPorts;
+    this.breakAll(cutPorts());
   }
 
   /** From now on the server hears everything and nothing of what it says arrives. */
@@ -52,7 +57,7 @@ export class NetworkProxy {
   /** The network is well again; connections that have lost something are broken. */
   mend(): void {
     if (this.losesAnswers) this.breakAll();
-    this.isCut = null;
+    this.cutPorts = null;
     this.losesAnswers = false;
     this.delayMs = 0;
   }
@@ -63,16 +68,16 @@ export class NetworkProxy {
     await once(this.server, 'close');
   }
 
-  private breakAll(isBroken: (clientPort: number) => boolean = () => true): void {
+  private breakAll(ports: ClientPorts = ALL_PORTS): void {
     for (const { client, upstream } of this.pairs) {
-      if (!isBroken(client.remotePort ?? 0)) continue;
+      if (!ports.has(client.remotePort ?? 0)) continue;
       client.resetAndDestroy();
       upstream.resetAndDestroy();
     }
   }
 
   private accept(client: Socket): void {
-    if (this.isCut?.(client.remotePort ?? 0)) {
+    if (this.cutPorts?.().has(client.remotePort ?? 0)) {
       client.on('error', () => undefined);
       client.resetAndDestroy();
       return;
