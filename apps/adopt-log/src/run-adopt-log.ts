@@ -22,7 +22,7 @@ export async function runAdoptLog(words: readonly string[], env: NodeJS.ProcessE
   await runCommand('adopt-log', env, async (parts) => {
     const order = orderIn(words);
     if (order === null) throw new CommandRefused(USAGE);
-    return order.lowerTo === null ? adopt(parts, order) : lower(parts, order, order.lowerTo);
+    await parts.say(await (order.lowerTo === null ? adopt(parts, order) : lower(parts, order, order.lowerTo)));
   });
 }
 

@@ -4,16 +4,21 @@ import { bury, buryRows, createDataSource, migrate, requirePartitioning, require
 import { createTestDatabase, eventually, type TestDatabase } from '@flatline/test-kit';
 import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { LetterStore } from './letter-store';
 import { runDeadLetters } from './run-dead-letters';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const ODD = Buffer.from([0, 159, 146, 150, 255]);
 const CHANNEL = uuidv7();
+const EPIPE = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+type Heard = (error?: Error) => void;
 
 describe('dead letters', () => {
   let database: TestDatabase;
   let dataSource: DataSource;
   let log: EventLog;
+  /** Lines; whoever reads what the command says goes then. */
+  let readerLeavesAfter = Infinity;
 
   beforeAll(async () => {
     database = await createTestDatabase('letters');
@@ -37,7 +42,11 @@ describe('dead letters', () => {
 
   async function run(...words: string[]): Promise<{ readonly said: string; readonly code: number | undefined }> {
     const said: string[] = [];
-    const listen = (text: unknown): boolean => said.push(String(text)) > 0;
+    const listen = (text: unknown, ...[heard]: unknown[]): boolean => {
+      if (said.length === readerLeavesAfter) queueMicrotask(() => (heard as Heard)(EPIPE));
+      else if (said.push(String(text)) && heard) (heard as Heard)();
+      return true;
+    };
     const spies = [process.stdout, process.stderr].map((stream) =>
       jest.spyOn(stream, 'write').mockImplementation(listen),
     );
@@ -53,6 +62,14 @@ describe('dead letters', () => {
     const [row] = await dataSource.query<{ id: string }[]>('SELECT id FROM dead_letter WHERE source = $1', [source]);
     return row!.id;
   };
+  /** With its number for a key, each older than the one before. */
+  const buryMany = (count: number): Promise<unknown> =>
+    dataSource.query(
+      `INSERT INTO dead_letter (id, source, key, payload, reason, created_at)
+       SELECT gen_random_uuid(), 'log', 'letter ' || n, '', 'one of many', now() - n * interval '1 second'
+       FROM generate_series(1, $1::int) AS n`,
+      [count],
+    );
   const buryRecord = (key: string, partition: number, value = ODD): Promise<void> =>
     bury(
       dataSource.manager,
@@ -163,6 +180,25 @@ describe('dead letters', () => {
     expect(await run('replay', id)).toMatchObject({ said: expect.stringMatching(/told of a later incident/), code: 1 });
     await run('discard', id);
     expect(await statuses()).toEqual(['down suppressed discarded', 'down delivered']);
+  });
+
+  /** Guarded by `LetterStore.each` in letter-store.ts. */
+  it('lists all letters page by page, the oldest first, and not those that are added meanwhile', async () => {
+    await buryMany(2_500);
+    const oldestFirst = Array.from({ length: 2_500 }, (_, index) => `letter ${2_500 - index}`);
+    expect((await run('list')).said.match(/letter \d+/g)).toEqual(oldestFirst);
+    const visited: (string | null)[] = [];
+    const count = await new LetterStore().each(dataSource, async ({ key }) => {
+      if (visited.push(key) === 1) await buryMany(2);
+    });
+    expect([count, visited]).toEqual([2_500, oldestFirst]);
+  });
+
+  it('ends without a word when nobody reads on', async () => {
+    await buryMany(3);
+    readerLeavesAfter = 1;
+    const { said, code } = await run('list').finally(() => (readerLeavesAfter = Infinity));
+    expect([said, code]).toEqual([expect.stringMatching(/^\S+ .* letter 3 .*\n$/), 1]);
   });
 
   it('shows what a letter holds only when asked to', async () => {

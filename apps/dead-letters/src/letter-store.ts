@@ -1,4 +1,4 @@
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 
 /**
  * Where a letter comes from: a record of the event log, an event of the outbox, a row of `heartbeat_runtime`, or a
@@ -27,11 +27,31 @@ const LETTERS = `
     transition || ' by ' || channel_kind || ': ' || coalesce(reason, 'unknown'), finished_at
   FROM notification WHERE status = 'dead'`;
 
+/** So many are in memory at once. */
+const PAGE_LETTERS = 1_000;
+
 /** Reads what was put aside. */
 export class LetterStore {
-  /** Oldest first, so that what is replayed in this order happens in the order in which it should have. */
-  list(manager: EntityManager): Promise<Letter[]> {
-    return manager.query<Letter[]>(`SELECT * FROM (${LETTERS}) letters ORDER BY "createdAt", id`);
+  /**
+   * Visits all letters, however many there are. Oldest first, so that what is replayed in this order happens in the order
+   * in which it should have. Those that are added meanwhile are not among them, or one that is replayed and put aside
+   * again would be visited for ever. Holds a connection until it ends.
+   *
+   * @returns how many there were
+   */
+  each(dataSource: DataSource, visit: (letter: Letter) => Promise<void>): Promise<number> {
+    return dataSource.transaction(async (manager) => {
+      await manager.query(
+        `DECLARE each_letter NO SCROLL CURSOR FOR SELECT * FROM (${LETTERS}) letters ORDER BY "createdAt", id`,
+      );
+      let visited = 0;
+      for (;;) {
+        const page = await manager.query<Letter[]>(`FETCH ${PAGE_LETTERS} FROM each_letter`);
+        if (page.length === 0) return visited;
+        for (const letter of page) await visit(letter);
+        visited += page.length;
+      }
+    });
   }
 
   async find(manager: EntityManager, id: string): Promise<Letter | null> {

@@ -24,7 +24,7 @@ export async function runDeadLetters(words: readonly string[], env: NodeJS.Proce
   await runCommand('dead-letters', env, async (parts) => {
     const order = orderIn(words);
     if (order === null) throw new CommandRefused(USAGE);
-    return obey(order, parts);
+    await obey(order, parts);
   });
 }
 
@@ -44,39 +44,37 @@ function orderIn(words: readonly string[]): Order | null {
   }
 }
 
-async function obey(order: Order, { dataSource, kernel, openLog }: CommandParts): Promise<string> {
+async function obey(order: Order, { dataSource, kernel, openLog, say }: CommandParts): Promise<void> {
   const letters = new LetterStore();
   const { manager } = dataSource;
   const replay = new Replay({ dataSource, letters, openLog, clock: kernel.clock });
-  if (order.verb === 'list') return listed(await letters.list(manager));
-  if (order.verb === 'replay-all') return replayAll(replay, await letters.list(manager));
+  if (order.verb === 'list' || order.verb === 'replay-all') {
+    const tell = order.verb === 'list' ? lineOf : (letter: Letter) => replayed(replay, letter);
+    const count = await letters.each(dataSource, async (letter) => say(await tell(letter)));
+    if (count === 0) await say('there are no dead letters');
+    return;
+  }
   const letter = await letters.find(manager, order.id);
   if (!letter) throw new CommandRefused(`there is no dead letter ${order.id}`);
   if (order.verb === 'show') {
-    return order.payload ? `${lineOf(letter)}\n${shown(await letters.payload(manager, letter))}` : lineOf(letter);
+    await say(lineOf(letter));
+    if (order.payload) await say(shown(await letters.payload(manager, letter)));
+    return;
   }
   if (order.verb === 'discard') await letters.discard(manager, letter);
   else await replay.replay(letter);
-  return `${order.verb === 'replay' ? 'replayed' : 'discarded'} ${lineOf(letter)}`;
+  await say(`${order.verb === 'replay' ? 'replayed' : 'discarded'} ${lineOf(letter)}`);
 }
 
-/** The oldest first; one that cannot be replayed keeps none of the others. */
-async function replayAll(replay: Replay, letters: readonly Letter[]): Promise<string> {
-  const lines: string[] = [];
-  for (const letter of letters) {
-    try {
-      await replay.replay(letter);
-      lines.push(`replayed ${lineOf(letter)}`);
-    } catch (error) {
-      if (!(error instanceof CommandRefused)) throw error;
-      lines.push(`left ${lineOf(letter)}: ${error.message}`);
-    }
+/** Replays one of all; when it cannot be replayed it keeps none of the others. */
+async function replayed(replay: Replay, letter: Letter): Promise<string> {
+  try {
+    await replay.replay(letter);
+    return `replayed ${lineOf(letter)}`;
+  } catch (error) {
+    if (!(error instanceof CommandRefused)) throw error;
+    return `left ${lineOf(letter)}: ${error.message}`;
   }
-  return lines.length > 0 ? lines.join('\n') : 'there are no dead letters';
-}
-
-function listed(letters: readonly Letter[]): string {
-  return letters.length > 0 ? letters.map(lineOf).join('\n') : 'there are no dead letters';
 }
 
 function lineOf({ id, createdAt, source, topic, partition, offset, key, reason }: Letter): string {

@@ -3,6 +3,7 @@ import { createDataSource, type Partitioning, readPartitioning } from '@flatline
 import { createKernel, type Kernel, loadConfig, requireVariable } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { openEventLog } from './open-event-log';
+import { codeOf } from './server-away';
 import { startupProblem } from './startup-problem';
 
 /** What an operator asked for cannot be done. Nothing was changed. The message is a sentence without its full stop. */
@@ -14,12 +15,19 @@ export class CommandRefused extends Error {
 export interface CommandParts {
   readonly kernel: Kernel;
   readonly dataSource: DataSource;
+  /** Says a line on standard output. Wait for it: what nobody has read yet would pile up in memory. */
+  readonly say: (line: string) => Promise<void>;
   /**
    * Connects to the event log when it is needed.
    *
    * @throws CommandRefused where no process has ever started
    */
   readonly openLog: () => Promise<InstallationLog>;
+}
+
+/** Nobody reads any more what a command says, as behind `| head`. */
+class ReaderGone extends Error {
+  override readonly name = 'ReaderGone';
 }
 
 /** The event log of an installation, and over how many partitions it is spread. */
@@ -34,25 +42,41 @@ const CLOSE_WITHIN_MS = 5_000;
 /**
  * Runs a command of an operator: DATABASE_URL, and KAFKA_BROKERS where the log is there, are all it needs.
  *
- * @param work gives what to say on standard output; ends with exit code 0. What it throws is said in a sentence on
- *   standard error, with exit code 1
+ * @param work says what there is to say and ends, with exit code 0. What it throws is said in a sentence on standard
+ *   error, with exit code 1; it ends without a word when nobody listens any more
  */
 export async function runCommand(
   name: string,
   env: NodeJS.ProcessEnv,
-  work: (parts: CommandParts) => Promise<string>,
+  work: (parts: CommandParts) => Promise<void>,
 ): Promise<void> {
   let kernel: Kernel | undefined;
   try {
     kernel = createKernel(loadConfig(env), { service: name });
-    process.stdout.write(`${await work(await connect(kernel, name))}\n`);
+    await work(await connect(kernel, name));
   } catch (error) {
-    const isRefusal = error instanceof CommandRefused;
-    process.stderr.write(`${isRefusal ? `Nothing was changed: ${error.message}.` : startupProblem(error, name)}\n`);
     process.exitCode = 1;
+    if (!(error instanceof ReaderGone)) process.stderr.write(`${complaint(error, name)}\n`);
   }
   await kernel?.shutdown.run(CLOSE_WITHIN_MS);
 }
+
+function complaint(error: unknown, name: string): string {
+  return error instanceof CommandRefused ? `Nothing was changed: ${error.message}.` : startupProblem(error, name);
+}
+
+function say(line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.off('error', toldToTheWriter).on('error', toldToTheWriter);
+    process.stdout.write(`${line}\n`, (error) => {
+      if (!error) resolve();
+      else reject(codeOf(error) === 'EPIPE' ? new ReaderGone('nobody reads', { cause: error }) : error);
+    });
+  });
+}
+
+/** Every write hears of its own failure; the event beside it would end the process with a stack trace. */
+function toldToTheWriter(): void {}
 
 async function connect(kernel: Kernel, name: string): Promise<CommandParts> {
   const databaseUrl = requireVariable(kernel.config, 'DATABASE_URL');
@@ -62,6 +86,7 @@ async function connect(kernel: Kernel, name: string): Promise<CommandParts> {
   return {
     kernel,
     dataSource,
+    say,
     openLog: async () => {
       const partitioning = await readPartitioning(dataSource.manager);
       if (!partitioning) throw new CommandRefused('no process has ever started here');
