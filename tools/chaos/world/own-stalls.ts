@@ -17,6 +17,6 @@ export function watchOwnStalls(journal: JournalWriter): { stop(): void } {
     if (lateMs < STALL_MS) return;
     const name = `stall everything for ${(lateMs / 1_000).toFixed(1)} s (not planned)`;
     journal.write({ type: 'fault', kind: 'stall', target: 'everything', name, startedAt, endedAt });
-  }, TICK_MS);
+  }, TICK_MS).unref(); // a run that fails ends all the same
   return { stop: () => clearInterval(timer) };
 }
