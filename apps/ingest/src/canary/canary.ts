@@ -78,6 +78,7 @@ export class Canary {
 
   /** A call that fails is repeated at once: one lost packet is no outage. */
   private async check(call: () => Promise<CanaryAnswer>): Promise<void> {
+    this.reachability.noteChecking();
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const sent = this.reachability.moment();
       const answer = await call();

@@ -16,10 +16,11 @@ describe('what an ingest may claim of its reachability', () => {
     startedAt = clock.now();
   });
 
-  /** A call that is answered 20 ms after it was sent. @returns when it was sent */
-  function reached(): number {
+  /** A call that is answered so long after it was sent, ms. @returns when it was sent */
+  function reached(afterMs = 20): number {
+    reachability.noteChecking();
     const sent = reachability.moment();
-    clock.advance(20);
+    clock.advance(afterMs);
     reachability.noteReached(sent);
     return sent.at;
   }
@@ -46,6 +47,31 @@ describe('what an ingest may claim of its reachability', () => {
     expect(reachability.look()).toEqual({ kind: 'proven', upTo: before, since: before });
     const after = reached();
     expect(reachability.look()).toEqual({ kind: 'proven', upTo: after, since: after });
+  });
+
+  it('has a gap up to the answer of a call that was held up on the way, as pings were', () => {
+    const before = reached();
+    clock.advance(480);
+    reached(901);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: clock.now(), since: clock.now() });
+    expect(clock.now() - before).toBe(20 + 480 + 901);
+  });
+
+  it('has that gap before the first ping that a front lets through after it stood still, and that is news once', () => {
+    const before = reached();
+    clock.advance(480);
+    reachability.noteChecking();
+    const sent = reachability.moment();
+    clock.advance(400);
+    expect(reachability.noteCame()).toBe(false);
+    clock.advance(600);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: before, since: before });
+    expect(reachability.noteCame()).toBe(true);
+    const cameAt = clock.now();
+    expect(reachability.noteCame()).toBe(false);
+    clock.advance(5);
+    reachability.noteReached(sent);
+    expect(reachability.look()).toEqual({ kind: 'proven', upTo: cameAt, since: cameAt });
   });
 
   it('is lost after half a lease of failing, until a call gets through', () => {

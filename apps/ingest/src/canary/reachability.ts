@@ -23,13 +23,19 @@ export const UNCHECKED: Reach = { kind: 'unchecked' };
 
 /** Longer than a front is away. What has failed for so long is the check itself, and must not keep alarms back for ever. */
 const BELIEVED_FOR_MS = 3_600_000;
+/**
+ * A check that takes longer was held up on the way, and so were the pings of jobs: a front that stood still for a moment.
+ * Far above what a call takes on a busy machine, or none of its alarms would ever come; below the one second that is the
+ * least that jobs have to spare, and below the time-out of a call.
+ */
+const HELD_UP_MS = 900;
 
 /**
  * What an ingest may claim about its reachability, from calls to itself through the public address.
  *
  * Up to the sending of the last call that got through, jobs could reach us; of the time since, nothing is claimed. When
- * calls fail for half a lease, the way is lost: pulses go on, and say that no job can come. So a front that is away for
- * a moment is an absence from its first instant to its last, and one that stays away stops no judgement.
+ * calls fail for half a lease, the way is lost: pulses go on, and say that no job can come. So a front that is away or
+ * frozen for a moment is an absence from its first instant to its last, and one that stays away stops no judgement.
  *
  * A check that was never answered is not believed: that is a wrong setting, and would silence every alarm.
  */
@@ -41,6 +47,8 @@ export class Reachability {
   private answeredAt: number | null = null;
   private since: number | null = null;
   private isFailing = false;
+  /** Since when a check is under way that no ping has overtaken, monotonic; null: there is none. */
+  private checkingSince: number | null = null;
 
   constructor(
     private readonly clock: Clock,
@@ -58,11 +66,18 @@ export class Reachability {
     return { at: this.clock.now(), monotonic: this.clock.monotonic() };
   }
 
-  /** A call that was sent at this moment got through. */
+  /** A check begins: one call, and another if the first fails. */
+  noteChecking(): void {
+    this.checkingSince = this.clock.monotonic();
+  }
+
+  /** The call of the check that was sent at this moment got through. */
   noteReached(sent: Moment): void {
-    if (this.isFailing || this.answeredAt === null) this.since = sent.at;
+    const from = this.isHeldUp ? this.moment() : sent;
+    if (this.isFailing || this.isHeldUp || this.answeredAt === null) this.since = from.at;
     this.isFailing = false;
-    this.proven = sent;
+    this.checkingSince = null;
+    if (this.proven === null || from.monotonic > this.proven.monotonic) this.proven = from;
     this.answeredAt = sent.monotonic;
   }
 
@@ -71,16 +86,23 @@ export class Reachability {
    * @returns whether that is news, which its readers must have heard of before they judge the ping
    */
   noteCame(): boolean {
-    if (!this.isFailing || this.answeredAt === null || this.look().kind === 'unchecked') return false;
+    const isOpen = !this.isFailing && !this.isHeldUp;
+    if (isOpen || this.answeredAt === null || this.look().kind === 'unchecked') return false;
     this.proven = this.moment();
     this.since = this.proven.at;
     this.isFailing = false;
+    if (this.checkingSince !== null) this.checkingSince = this.proven.monotonic;
     return true;
   }
 
-  /** A call, and the one that tried again at once, did not get through. */
+  /** Neither call of the check got through. */
   noteMissed(): void {
     this.isFailing = true;
+    this.checkingSince = null;
+  }
+
+  private get isHeldUp(): boolean {
+    return this.checkingSince !== null && this.clock.monotonic() - this.checkingSince > HELD_UP_MS;
   }
 
   look(): Reach {
