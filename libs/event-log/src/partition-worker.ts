@@ -178,7 +178,8 @@ export class PartitionWorker {
     if (!this.outOfRange) {
       const error = new PositionOutOfRange(topic, partition, position, start, end);
       this.outOfRange = error;
-      logger.error({ topic, partition, position, start, end }, error.message);
+      const whatToDo = 'nothing is read there until the log is back, or adopted with dist/apps/adopt-log/main.js';
+      logger.error({ topic, partition, position, start, end }, `${error.message}; ${whatToDo}`);
       await handler.outOfRange?.(partition, error);
     }
     await this.pause(OUT_OF_RANGE_RETRY_MS);

@@ -35,7 +35,8 @@ export async function nextOffset(
   if (!row) throw new Error('the consumer offset that was just written is gone');
   if (row.log_identity !== log.identity) {
     throw new LogIdentityChanged(
-      `the position of ${group} in ${topic}/${partition} belongs to another event log than the one connected`,
+      `the position of ${group} in ${topic}/${partition} belongs to another event log than the one connected; ` +
+        'connect to that one, or adopt this one with dist/apps/adopt-log/main.js if it is gone',
     );
   }
   return Number(row.next_offset);

@@ -35,7 +35,8 @@ export const WORDING: Readonly<Record<OperatorCondition, Wording>> = {
     title: 'A reader has lost its place in the event log',
     meaning:
       'The log does not hold what was to be read next, so this partition stands still: its pings are not applied and its deadlines not judged. Nothing is skipped until you decide.',
-    firstStep: 'Find out what happened to the log (retention, a restore, another cluster) before anything is adopted.',
+    firstStep:
+      'Find out what happened to the log: retention, a restore, another cluster. If it cannot come back, let its readers go on in this one with node dist/apps/adopt-log/main.js, which first only shows what it would do.',
     runbook: 'watermark-stalled.md#the-position-lies-outside-the-log',
   },
   outbox_stuck: {

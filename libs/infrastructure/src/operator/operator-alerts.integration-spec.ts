@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { EventLog } from '@flatline/event-log';
 import { createDataSource, migrate, readVitalSigns } from '@flatline/persistence';
@@ -25,11 +25,12 @@ import { v7 as uuidv7 } from 'uuid';
 import type { AlertNotice } from './alert-book';
 import { AlertPost } from './alert-post';
 import { alertTargets } from './alert-targets';
-import { runbookOf } from './alert-wording';
+import { runbookOf, WORDING } from './alert-wording';
 import { InstallationWatch } from './installation-watch';
 import { startOperatorWatch } from './operator-watch';
 import { SelfHeartbeat } from './self-heartbeat';
 
+const ROOT = resolve(__dirname, '../../../..');
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 
 describe('operator alerts', () => {
@@ -41,12 +42,19 @@ describe('operator alerts', () => {
   afterAll(() => Promise.all([smtp.stop(), receiver.stop()]));
   beforeEach(() => void receiver.requests.splice(0));
 
-  it('have a runbook each', () => {
-    const missing = operatorConditions.filter((condition) => {
-      const [page] = runbookOf(condition).split('#');
-      return !existsSync(resolve(__dirname, '../../../..', page as string));
-    });
-    expect(missing).toEqual([]);
+  it.each(operatorConditions)('have a runbook for %s, and in it the command that they name', (condition) => {
+    const [page, section] = runbookOf(condition).split('#');
+    const runbook = readFileSync(resolve(ROOT, page!), 'utf8');
+    const sections = [...runbook.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'));
+    expect(['the whole page', ...sections]).toContain(section ?? 'the whole page');
+    for (const [command, app] of WORDING[condition].firstStep.matchAll(/dist\/apps\/([\w-]+)\/main\.js/g)) {
+      expect(runbook).toContain(command);
+      expect(existsSync(resolve(ROOT, 'apps', app!, 'main.ts'))).toBe(true);
+    }
+  });
+
+  it('name the command where a command mends it', () => {
+    expect(WORDING.position_lost.firstStep).toContain('node dist/apps/adopt-log/main.js');
   });
 
   it('reach a private webhook, signed, and a mailbox, with no server of our own there and no address in the log', async () => {
