@@ -1,4 +1,4 @@
-import { enqueue, timestampOf } from '@flatline/persistence';
+import { enqueue, type PreparedStatement, runPrepared, timestampOf } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 import type { Story, Transition } from './story';
 
@@ -13,27 +13,29 @@ export interface HistoryPing {
   readonly body: Buffer | null;
 }
 
+const WRITE_PINGS: PreparedStatement = {
+  name: 'write_pings',
+  text: `INSERT INTO ping (heartbeat_id, received_at, id, kind, method, user_agent, body)
+    SELECT heartbeat_id, ${timestampOf('received_at')}, id, kind, method, user_agent, body
+    FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+      AS u(heartbeat_id, received_at, id, kind, method, user_agent, body)
+    ON CONFLICT DO NOTHING`,
+};
+
 /** Writes history: what was received and what came of it. Everything may be written twice and is kept once. */
 export class HistoryStore {
   /** The log may hold a ping twice, the history not. */
   async writePings(manager: EntityManager, pings: readonly HistoryPing[]): Promise<void> {
     if (pings.length === 0) return;
-    await manager.query(
-      `INSERT INTO ping (heartbeat_id, received_at, id, kind, method, user_agent, body)
-       SELECT heartbeat_id, ${timestampOf('received_at')}, id, kind, method, user_agent, body
-       FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bytea[])
-         AS u(heartbeat_id, received_at, id, kind, method, user_agent, body)
-       ON CONFLICT DO NOTHING`,
-      [
-        pings.map((ping) => ping.heartbeatId),
-        pings.map((ping) => ping.receivedAt),
-        pings.map((ping) => ping.id),
-        pings.map((ping) => ping.kind),
-        pings.map((ping) => ping.method),
-        pings.map((ping) => ping.userAgent),
-        pings.map((ping) => ping.body),
-      ],
-    );
+    await runPrepared(manager, WRITE_PINGS, [
+      pings.map((ping) => ping.heartbeatId),
+      pings.map((ping) => ping.receivedAt),
+      pings.map((ping) => ping.id),
+      pings.map((ping) => ping.kind),
+      pings.map((ping) => ping.method),
+      pings.map((ping) => ping.userAgent),
+      pings.map((ping) => ping.body),
+    ]);
   }
 
   /** Incidents, transitions and the events about them, together or not at all. */

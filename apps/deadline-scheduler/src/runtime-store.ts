@@ -4,6 +4,8 @@ import {
   definitionFromRow,
   type HeartbeatRow,
   instantOf,
+  type PreparedStatement,
+  runPrepared,
   runtimeColumns,
   type RuntimeRow,
   stateFromRow,
@@ -45,6 +47,37 @@ export interface ArmedPage {
   readonly after: ArmedHeartbeat | undefined;
   readonly limit: number;
 }
+
+const lockSql = `SELECT ${runtimeColumns('r')} FROM heartbeat_runtime r WHERE heartbeat_id = ANY($1::uuid[])
+  ORDER BY heartbeat_id FOR UPDATE`;
+const LOCK: PreparedStatement = { name: 'lock_runtime', text: lockSql };
+const LOCK_FREE: PreparedStatement = { name: 'lock_free_runtime', text: `${lockSql} SKIP LOCKED` };
+
+const DEFINITIONS: PreparedStatement = {
+  name: 'newest_definitions',
+  text: `SELECT id, project_id, name, version, interval_secs, schedule, timezone, grace_secs, alert_after_misses,
+      schedule_changed_at, pause_spans, token_generation, deleted_at
+    FROM heartbeat WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL`,
+};
+
+/** `wake_at` changes rarely, and while it does not the update stays in place. */
+const WRITE: PreparedStatement = {
+  name: 'write_runtime',
+  text: `UPDATE heartbeat_runtime AS r SET
+      definition_version = u.definition_version, schedule_changed_at = ${timestampOf('u.schedule_changed_at')},
+      status = u.status, baseline_at = ${timestampOf('u.baseline_at')}, last_ping_at = ${timestampOf('u.last_ping_at')},
+      last_signal_at = ${timestampOf('u.last_signal_at')}, last_signal_id = u.last_signal_id, misses = u.misses,
+      unknowns = u.unknowns, next_expected_at = ${timestampOf('u.next_expected_at')}, wake_at = ${timestampOf('u.wake_at')},
+      incident_started_at = ${timestampOf('u.incident_started_at')}, incident_reason = u.incident_reason,
+      incident_misses = u.incident_misses, misfit = u.misfit
+    FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+                $8::uuid[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::int[],
+                $16::text[])
+      AS u(heartbeat_id, definition_version, schedule_changed_at, status, baseline_at, last_ping_at, last_signal_at,
+           last_signal_id, misses, unknowns, next_expected_at, wake_at, incident_started_at, incident_reason,
+           incident_misses, misfit)
+    WHERE r.heartbeat_id = u.heartbeat_id`,
+};
 
 /** Reads and writes `heartbeat_runtime`, always many rows at a time and always in the order of their ids. */
 export class RuntimeStore {
@@ -102,44 +135,28 @@ export class RuntimeStore {
     );
   }
 
-  /** Writes rows back; one statement. `wake_at` changes rarely, and while it does not the update stays in place. */
+  /** Writes rows back; one statement. */
   async write(manager: EntityManager, updates: readonly RuntimeUpdate[]): Promise<void> {
     if (updates.length === 0) return;
     const column = <Value>(read: (update: RuntimeUpdate) => Value): Value[] => updates.map(read);
-    await manager.query(
-      `UPDATE heartbeat_runtime AS r SET
-         definition_version = u.definition_version, schedule_changed_at = ${timestampOf('u.schedule_changed_at')},
-         status = u.status, baseline_at = ${timestampOf('u.baseline_at')}, last_ping_at = ${timestampOf('u.last_ping_at')},
-         last_signal_at = ${timestampOf('u.last_signal_at')}, last_signal_id = u.last_signal_id, misses = u.misses,
-         unknowns = u.unknowns, next_expected_at = ${timestampOf('u.next_expected_at')}, wake_at = ${timestampOf('u.wake_at')},
-         incident_started_at = ${timestampOf('u.incident_started_at')}, incident_reason = u.incident_reason,
-         incident_misses = u.incident_misses, misfit = u.misfit
-       FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
-                   $8::uuid[], $9::int[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::int[],
-                   $16::text[])
-         AS u(heartbeat_id, definition_version, schedule_changed_at, status, baseline_at, last_ping_at, last_signal_at,
-              last_signal_id, misses, unknowns, next_expected_at, wake_at, incident_started_at, incident_reason,
-              incident_misses, misfit)
-       WHERE r.heartbeat_id = u.heartbeat_id`,
-      [
-        column((update) => update.heartbeatId),
-        column(({ state }) => state.definitionVersion),
-        column(({ state }) => state.scheduleChangedAt),
-        column(({ state }) => state.status),
-        column(({ state }) => state.baselineAt),
-        column(({ state }) => state.lastPingAt),
-        column(({ state }) => state.lastSignal?.receivedAt ?? null),
-        column(({ state }) => state.lastSignal?.id ?? null),
-        column(({ state }) => state.misses),
-        column(({ state }) => state.unknowns),
-        column(({ state }) => state.nextExpectedAt),
-        column((update) => update.wakeAt),
-        column(({ state }) => state.incident?.startedAt ?? null),
-        column(({ state }) => state.incident?.reason ?? null),
-        column(({ state }) => state.incident?.misses ?? null),
-        column((update) => update.misfit),
-      ],
-    );
+    await runPrepared(manager, WRITE, [
+      column((update) => update.heartbeatId),
+      column(({ state }) => state.definitionVersion),
+      column(({ state }) => state.scheduleChangedAt),
+      column(({ state }) => state.status),
+      column(({ state }) => state.baselineAt),
+      column(({ state }) => state.lastPingAt),
+      column(({ state }) => state.lastSignal?.receivedAt ?? null),
+      column(({ state }) => state.lastSignal?.id ?? null),
+      column(({ state }) => state.misses),
+      column(({ state }) => state.unknowns),
+      column(({ state }) => state.nextExpectedAt),
+      column((update) => update.wakeAt),
+      column(({ state }) => state.incident?.startedAt ?? null),
+      column(({ state }) => state.incident?.reason ?? null),
+      column(({ state }) => state.incident?.misses ?? null),
+      column((update) => update.misfit),
+    ]);
   }
 
   /** One page of the heartbeats of a shard whose timer is armed, the soonest first. */
@@ -161,23 +178,14 @@ export class RuntimeStore {
     heartbeatIds: readonly string[],
     skipLocked: boolean,
   ): Promise<RuntimeRow[]> {
-    return manager.query<RuntimeRow[]>(
-      `SELECT ${runtimeColumns('r')} FROM heartbeat_runtime r WHERE heartbeat_id = ANY($1::uuid[])
-       ORDER BY heartbeat_id FOR UPDATE ${skipLocked ? 'SKIP LOCKED' : ''}`,
-      [heartbeatIds],
-    );
+    return runPrepared(manager, skipLocked ? LOCK_FREE : LOCK, [heartbeatIds]);
   }
 
   private async definitions(
     manager: EntityManager,
     heartbeatIds: readonly string[],
   ): Promise<Map<string, HeartbeatDefinition>> {
-    const rows = await manager.query<HeartbeatRow[]>(
-      `SELECT id, project_id, name, version, interval_secs, schedule, timezone, grace_secs, alert_after_misses,
-              schedule_changed_at, pause_spans, token_generation, deleted_at
-       FROM heartbeat WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL`,
-      [heartbeatIds],
-    );
+    const rows = await runPrepared<HeartbeatRow[]>(manager, DEFINITIONS, [heartbeatIds]);
     return new Map(rows.map((row) => [row.id, definitionFromRow(row)]));
   }
 

@@ -1,6 +1,6 @@
 import { type Absence, type ShardProgress, withAbsences } from '@flatline/domain';
 import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
-import { nextOffset, noteAbsence, timestampOf } from '@flatline/persistence';
+import { nextOffset, noteAbsence, type PreparedStatement, runPrepared, timestampOf } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 
 /** How far a shard is: what was read, the watermark that follows from it, and the absences found on the way. */
@@ -18,6 +18,15 @@ export interface PositionMove {
 
 /** Older absences cannot touch a deadline any more: the longest interval and grace are 366 days each. */
 const ABSENCES_KEPT_MS = 3 * 366 * 86_400_000;
+
+const MOVE: PreparedStatement = {
+  name: 'move_positions',
+  text: `UPDATE consumer_offset AS c SET next_offset = u.next_offset, watermark = ${timestampOf('u.watermark')},
+      ingests = u.ingests, updated_at = $3
+    FROM unnest($4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::jsonb[])
+      AS u(partition, expected, next_offset, watermark, ingests)
+    WHERE consumer_group = $1 AND topic = $2 AND c.partition = u.partition AND c.next_offset = u.expected`,
+};
 
 /** Reads and writes what belongs to a shard as a whole: position, watermark, live ingests, absences. */
 export class ShardProgressStore {
@@ -49,23 +58,16 @@ export class ShardProgressStore {
 
   /** Moves positions and watermarks together. False when one is not where it is expected: roll everything back. */
   async move(manager: EntityManager, moves: readonly PositionMove[], now: number): Promise<boolean> {
-    const [, moved] = await manager.query<[unknown, number]>(
-      `UPDATE consumer_offset AS c SET next_offset = u.next_offset, watermark = ${timestampOf('u.watermark')},
-         ingests = u.ingests, updated_at = $3
-       FROM unnest($4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::jsonb[])
-         AS u(partition, expected, next_offset, watermark, ingests)
-       WHERE consumer_group = $1 AND topic = $2 AND c.partition = u.partition AND c.next_offset = u.expected`,
-      [
-        DEADLINE_SCHEDULER_GROUP,
-        PINGS_TOPIC,
-        new Date(now),
-        moves.map(({ shard }) => shard),
-        moves.map(({ from }) => from),
-        moves.map(({ to }) => to.nextOffset),
-        moves.map(({ to }) => to.progress.watermark),
-        moves.map(({ to: { progress } }) => JSON.stringify({ ...progress, watermark: undefined })),
-      ],
-    );
+    const [, moved] = await runPrepared<[unknown, number]>(manager, MOVE, [
+      DEADLINE_SCHEDULER_GROUP,
+      PINGS_TOPIC,
+      new Date(now),
+      moves.map(({ shard }) => shard),
+      moves.map(({ from }) => from),
+      moves.map(({ to }) => to.nextOffset),
+      moves.map(({ to }) => to.progress.watermark),
+      moves.map(({ to: { progress } }) => JSON.stringify({ ...progress, watermark: undefined })),
+    ]);
     return moved === moves.length;
   }
 

@@ -14,6 +14,7 @@ export * from './definition-announcer';
 export { type DefinitionListener, type DefinitionNotice, DefinitionNotices } from './definition-notices';
 export * from './installation-facts';
 export * from './partitioning';
+export * from './prepared-statement';
 export * from './absences';
 export * from './dead-letters';
 export * from './sql-state';
