@@ -126,13 +126,14 @@ export class PingAppender {
       const sequence = standing.nextSequence();
       const span = this.appendSpan(signal, partition);
       const origin = { ingestId, epoch: producer.epoch, partition, sequence, dating };
-      const made = recordOf(signal, origin, span?.traceparent ?? null);
+      const { id, record } = recordOf(signal, origin, span?.traceparent ?? null);
       this.held += 1;
-      this.heldBytes += made.record.value.length;
+      this.heldBytes += record.value.length;
       const lane = this.side.partitions.has(partition) ? this.side : this.main;
       const { receivedAt } = dating;
       const earliestAt = dating.arrivedAfter ?? receivedAt;
-      lane.push({ ...made, receivedAt, earliestAt, partition, acceptedAt: clock.monotonic(), span, answer });
+      // Each property by its name: V8 takes ten times as long for an object that begins with a spread.
+      lane.push({ id, record, receivedAt, earliestAt, partition, acceptedAt: clock.monotonic(), span, answer });
     });
   }
 
