@@ -1,18 +1,16 @@
-import { resolve } from 'node:path';
 import { TOPICS } from '@flatline/events';
 import {
   createTestDatabase,
   eventually,
   runMigrate,
   ServiceSet,
+  startCommand,
   startService,
-  startTestProcess,
   startWebhookReceiver,
 } from '@flatline/test-kit';
 import type { ApiSession, TestDatabase, WebhookReceiver } from '@flatline/test-kit';
 import { Client } from 'pg';
 
-const GROW = resolve(__dirname, '../../../dist/apps/grow-partitions/main.js');
 const LEASE_MS = 10_000;
 const INTERVAL_MS = 15_000;
 
@@ -47,7 +45,7 @@ describe('growing the partitions of a running installation', () => {
     return json.id as string;
   };
   const startGrowing = (partitions: number) =>
-    startTestProcess({ args: [GROW, '--to', String(partitions)], env: environment(2) });
+    startCommand('grow-partitions', ['--to', String(partitions)], environment(2));
   const grow = async (partitions: number): Promise<{ code: number | null; said: string }> => {
     const command = startGrowing(partitions);
     const { code } = await command.end({ withinMs: 30_000 });

@@ -71,6 +71,15 @@ export async function runMigrate(env: Record<string, string>): Promise<string | 
   return /^FLATLINE_API_KEY=(\S+)$/m.exec(step.lines.join('\n'))?.[1] ?? null;
 }
 
+/** Starts a command of an operator, which needs little of the environment of the services. */
+export function startCommand(
+  name: 'adopt-log' | 'dead-letters' | 'grow-partitions',
+  words: readonly string[],
+  env: ServiceEnv,
+): TestProcess {
+  return startTestProcess({ args: [mainOf(name), ...words], env });
+}
+
 function mainOf(app: string): string {
   return resolve(__dirname, '../../../dist/apps', app, 'main.js');
 }
