@@ -1,8 +1,8 @@
 import * as path from 'node:path';
-import { type DataDirectoryLock, startEmbeddedPostgres } from '@flatline/embedded-postgres';
+import type { DataDirectoryLock } from '@flatline/embedded-postgres';
+import { startOwnPostgres } from '@flatline/infrastructure';
 import { type LocalServer, startKafka, startRedis } from '@flatline/local-servers';
-import type { Kernel } from '@flatline/service-kernel';
-import { KeptRunning, type Restartable } from './kept-running';
+import { keepRunning, type Kernel, type Restartable } from '@flatline/service-kernel';
 
 /** A server that this cluster started for itself. */
 export interface OwnServer {
@@ -28,7 +28,7 @@ export interface Place {
 export function startServers(kernel: Kernel, place: Place): Promise<OwnServer[]> {
   const { DATABASE_URL, KAFKA_BROKERS, REDIS_URL } = kernel.config;
   return Promise.all([
-    ...(DATABASE_URL ? [] : [startOwnPostgres(kernel, place)]),
+    ...(DATABASE_URL ? [] : [postgresOf(kernel, place)]),
     ...(KAFKA_BROKERS ? [] : [startOwnKafka(kernel, place)]),
     ...(REDIS_URL ? [] : [startOwnRedis(kernel, place)]),
   ]);
@@ -37,39 +37,13 @@ export function startServers(kernel: Kernel, place: Place): Promise<OwnServer[]>
 /** Every service has a pool and some sessions of its own. */
 const MAX_CONNECTIONS = 300;
 
-async function startOwnPostgres(kernel: Kernel, { dataDir, lock }: Place): Promise<OwnServer> {
-  const { config, logger } = kernel;
-  let exited: (how: string) => void = () => undefined;
-  let ended = new Promise<string>((resolve) => (exited = resolve));
-  const starting = startEmbeddedPostgres({
-    dataDir,
-    lock,
-    settings: { max_connections: MAX_CONNECTIONS },
-    reservedPort: config.PORT,
-    onLog: (line) => logger.debug({ postgres: line }, 'embedded Postgres'),
-    onExit: ({ code, signal }) => exited(signal === null ? `exit code ${code}` : `signal ${signal}`),
-  });
-  let isFirst = true;
-  await keep(kernel, {
-    name: 'Postgres',
-    start: async () => {
-      const server = await starting;
-      if (!isFirst) {
-        ended = new Promise<string>((resolve) => (exited = resolve));
-        await server.restart();
-      }
-      isFirst = false;
-    },
-    ended: () => ended,
-    stop: async () => (await starting).stop(),
-  });
-  const server = await starting;
+async function postgresOf(kernel: Kernel, place: Place): Promise<OwnServer> {
+  const name = 'Postgres';
+  const settings = { max_connections: MAX_CONNECTIONS };
+  const server = await startOwnPostgres(kernel, { ...place, name, settings });
   return {
-    name: 'Postgres',
-    port: server.port,
-    pid: () => server.pid,
-    env: { DATABASE_URL: server.url },
-    logFile: null,
+    ...{ name, port: server.port, pid: () => server.pid },
+    ...{ env: { DATABASE_URL: server.url }, logFile: null },
   };
 }
 
@@ -80,7 +54,7 @@ async function startOwnKafka(kernel: Kernel, { dataDir }: Place): Promise<OwnSer
     onLog: (line) => kernel.logger.info(line),
   });
   const node = async (): Promise<LocalServer> => (await starting).nodes[0]!;
-  await keep(kernel, restartable('Kafka', node));
+  await keepRunning(kernel, restartable('Kafka', node));
   const server = await node();
   return {
     ...describe('Kafka', server),
@@ -97,7 +71,7 @@ async function startOwnKafka(kernel: Kernel, { dataDir }: Place): Promise<OwnSer
 async function startOwnRedis(kernel: Kernel, { dataDir }: Place): Promise<OwnServer> {
   const starting = startRedis({ dataDir: path.join(dataDir, 'redis'), onLog: (line) => kernel.logger.info(line) });
   const server = async (): Promise<LocalServer> => (await starting).server;
-  await keep(kernel, restartable('Redis', server));
+  await keepRunning(kernel, restartable('Redis', server));
   return { ...describe('Redis', await server()), env: { REDIS_URL: (await starting).url } };
 }
 
@@ -116,21 +90,4 @@ function restartable(name: string, first: () => Promise<LocalServer>): Restartab
     },
     stop: async () => (await first()).stop(),
   };
-}
-
-/** Its end is entered before it runs: a signal may come while it starts. */
-async function keep({ clock, logger, shutdown }: Kernel, what: Restartable): Promise<void> {
-  const kept = new KeptRunning(what, clock, logger);
-  const started = kept.start();
-  shutdown.on('servers', what.name, async () => {
-    // What did not start need not be stopped.
-    if (
-      await started.then(
-        () => true,
-        () => false,
-      )
-    )
-      await kept.stop();
-  });
-  await started;
 }

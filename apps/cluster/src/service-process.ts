@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import * as readline from 'node:readline';
-import type { Restartable } from './kept-running';
+import type { Restartable } from '@flatline/service-kernel';
 import { LogFile } from './log-file';
 
 /** `dist/apps`, where the programs of the services are. */

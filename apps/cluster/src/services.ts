@@ -1,6 +1,5 @@
 import * as path from 'node:path';
-import type { Kernel } from '@flatline/service-kernel';
-import { KeptRunning } from './kept-running';
+import { type Kernel, KeptRunning } from '@flatline/service-kernel';
 import { type ServiceName, ServiceProcess } from './service-process';
 
 /** What is started more than once, as CLUSTER_PROCESSES_PER_SERVICE says: by default twice, so that one may be lost. */

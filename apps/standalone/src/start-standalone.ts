@@ -1,6 +1,6 @@
 import * as path from 'node:path';
 import { claimEventLog, lockDataDirectory, tokenKeysOf } from '@flatline/embedded-postgres';
-import { startOperatorWatch } from '@flatline/infrastructure';
+import { startOperatorWatch, startOwnPostgres } from '@flatline/infrastructure';
 import {
   assertPortIsFree,
   createKernel,
@@ -10,7 +10,6 @@ import {
   publicBaseUrl,
   type StartedFlatline,
 } from '@flatline/service-kernel';
-import { startEmbeddedDatabase } from './embedded-database';
 
 /**
  * Starts everything, in this order; each step enters its end into the shutdown sequence before the next begins:
@@ -32,7 +31,8 @@ export async function startStandalone(kernel: Kernel, env: NodeJS.ProcessEnv): P
   const complete = createKernel(withTokenKeys(config, env, dataDir), kernelParts(kernel));
 
   const [databaseUrl, { startServices }] = await Promise.all([
-    config.DATABASE_URL ?? startEmbeddedDatabase(kernel, dataDir, lock),
+    config.DATABASE_URL ??
+      startOwnPostgres(kernel, { name: 'the embedded Postgres', dataDir, lock }).then(({ url }) => url),
     import('./services'),
   ]);
   const { port, newApiKey } = await startServices(complete, databaseUrl);

@@ -2,6 +2,7 @@ export { connectDatabase, requireDurability, requireInstallation } from './open-
 export { openEventLog } from './open-event-log';
 export { type Infrastructure, type InfrastructureNeeds, openInfrastructure } from './open-infrastructure';
 export { startOperatorWatch } from './operator/operator-watch';
+export { startOwnPostgres } from './own-postgres';
 export { type Product, runProduct } from './run-product';
 export { runService, type Service } from './run-service';
 export { ServerAway } from './server-away';

@@ -19,6 +19,7 @@ export * from './http/public-url';
 export * from './http/send-problem';
 export * from './http/waiting-room';
 export * from './kernel.module';
+export * from './kept-running';
 export * from './logging/create-logger';
 export * from './logging/nest-logger';
 export * from './logging/pretty-line';

@@ -57,13 +57,22 @@ function parentsOfAll(): Map<number, number> {
 }
 
 /**
- * SIGSTOP to a process and all it started, however deep. Answers who was stopped, for SIGCONT; whoever is killed
+ * SIGSTOP to processes and all they started, however deep. Answers who was stopped, for SIGCONT; whoever is killed
  * without it stays for ever.
  */
-export function freezeTree(root: number): number[] {
-  const frozen = withDescendants([root]);
-  for (const pid of frozen) process.kill(pid, 'SIGSTOP');
-  return frozen;
+export function freezeTree(...roots: readonly number[]): number[] {
+  return withDescendants(roots).filter((pid) => {
+    try {
+      return process.kill(pid, 'SIGSTOP');
+    } catch {
+      return false; // gone in the meantime
+    }
+  });
+}
+
+/** The processes that a process has started and that still run. */
+export function childrenOf(pid: number): number[] {
+  return [...parentsOfAll()].filter(([, parent]) => parent === pid).map(([child]) => child);
 }
 
 /**

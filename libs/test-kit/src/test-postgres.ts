@@ -1,9 +1,10 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { startEmbeddedPostgres } from '@flatline/embedded-postgres';
 
+import { childrenOf } from './process-tree';
 import { reapWithUs } from './reaper';
 
 export interface TestPostgres {
@@ -68,18 +69,6 @@ export async function startTestPostgres(): Promise<TestPostgres> {
 /** Signals the server and all its children, the parent first. */
 function signalAll(pid: number, name: NodeJS.Signals): void {
   signal([pid, ...childrenOf(pid)], name);
-}
-
-function childrenOf(pid: number): number[] {
-  const isChild = (entry: string): boolean => {
-    try {
-      return readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(pid);
-    } catch {
-      return false; // it has ended meanwhile
-    }
-  };
-  const processes = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  return processes.filter(isChild).map(Number);
 }
 
 function signal(pids: readonly number[], name: NodeJS.Signals): void {

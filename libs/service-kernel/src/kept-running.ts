@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock, Logger } from '@flatline/service-kernel';
+import type { Clock } from './clock';
+import type { Kernel } from './kernel.module';
+import type { Logger } from './logging/create-logger';
 
 /** What can be started again and again. */
 export interface Restartable {
@@ -77,6 +79,26 @@ export class KeptRunning {
       }
     }
   }
+}
+
+/**
+ * Starts something, keeps it running, and stops it among the `servers` of the shutdown sequence. Its end is entered before
+ * it runs: a signal may come while it starts.
+ */
+export async function keepRunning(
+  { clock, logger, shutdown }: Pick<Kernel, 'clock' | 'logger' | 'shutdown'>,
+  what: Restartable,
+): Promise<void> {
+  const kept = new KeptRunning(what, clock, logger);
+  const started = kept.start();
+  const hasStarted = started.then(
+    () => true,
+    () => false, // then there is nothing to stop
+  );
+  shutdown.on('servers', what.name, async () => {
+    if (await hasStarted) await kept.stop();
+  });
+  await started;
 }
 
 /** Cut short when it is to stop. */

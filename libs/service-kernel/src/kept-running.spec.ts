@@ -1,6 +1,6 @@
-import { silentLogger } from '@flatline/service-kernel';
 import { FakeClock } from '@flatline/test-kit';
 import { KeptRunning, type Restartable } from './kept-running';
+import { silentLogger } from './logging/create-logger';
 
 /** Something whose life the test writes. */
 class Patient implements Restartable {
