@@ -107,10 +107,14 @@ async function removeUnfinished(dataDir: string): Promise<void> {
   }
 }
 
+/** What it tells clients that come too early or too late: no reason for anything. */
+const TURNED_AWAY = /FATAL: +the database system is /;
+
 /** Puts a sentence on what Postgres wrote before it gave up. */
 export function explainFailure(dataDir: string, what: string, output: readonly string[]): Error {
   if (output.some((line) => /No space left on device|Disk quota exceeded/i.test(line))) return new DiskFull(dataDir);
+  const said = output.filter((line) => !TURNED_AWAY.test(line));
   const complaint =
-    output.findLast((line) => /(PANIC|FATAL|ERROR|error): /.test(line)) ?? output.at(-1) ?? 'it said nothing';
+    said.findLast((line) => /(PANIC|FATAL|ERROR|error): /.test(line)) ?? said.at(-1) ?? 'it said nothing';
   return new PostgresDidNotStart(`${what} (${complaint.trim()}).`, output);
 }

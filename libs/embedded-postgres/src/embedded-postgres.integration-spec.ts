@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import * as path from 'node:path';
+import { promisify } from 'node:util';
 
 import { Client } from 'pg';
 
@@ -228,5 +229,25 @@ describe('embedded Postgres', () => {
     expect(await query(first.url, 'SELECT answer FROM kept')).toEqual([{ answer: 42 }]);
     await first.stop();
     expect(onExit).toHaveBeenCalledTimes(1);
+  });
+
+  it('starts although it is killed while it starts', async () => {
+    // Guarded by `isKilled` in `EmbeddedServer.start`, start-embedded-postgres.ts.
+    useTemplate();
+    const pidFile = path.join(dataDir, 'postgres', 'postmaster.pid');
+    const untilItStarts = 'while ! [ -s "$0" ]; do :; done; read pid < "$0"; kill -9 "$pid"; echo "$pid"';
+    for (let tries = 0; ; tries += 1) {
+      const killer = promisify(execFile)('sh', ['-c', untilItStarts, pidFile], { timeout: 20_000 });
+      const onExit = jest.fn();
+      const server = await start({ onExit });
+      const killed = Number((await killer).stdout);
+      if (server.pid !== killed) {
+        expect(await query(server.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+        expect(onExit).not.toHaveBeenCalled();
+        return;
+      }
+      expect(tries).toBeLessThan(5); // it was ready before it was killed
+      await server.stop();
+    }
   });
 });

@@ -37,6 +37,18 @@ describe('what a person reads when the database cannot start', () => {
     expect(error.message).toContain('has invalid permissions');
   });
 
+  it('does not take what clients are told that come too early for the reason', () => {
+    const output = [
+      'FATAL:  could not open file "pg_wal/000000010000000000000001": Permission denied',
+      'FATAL:  the database system is starting up',
+      'FATAL:  the database system is not yet accepting connections',
+    ];
+    expect(explainFailure('/data', 'it ended at once', output).message).toContain('could not open file');
+    expect(explainFailure('/data', 'it was ended by SIGKILL', output.slice(1)).message).toContain(
+      'it was ended by SIGKILL (it said nothing)',
+    );
+  });
+
   it('recognises a full disk in what Postgres wrote', () => {
     const output = ['PANIC:  could not write to file "pg_wal/xlogtemp.1": No space left on device'];
     expect(explainFailure('/data', 'it ended at once', output)).toBeInstanceOf(DiskFull);

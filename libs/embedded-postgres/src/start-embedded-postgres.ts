@@ -57,8 +57,8 @@ export interface EmbeddedPostgres {
 
 /** Somebody took the port between our look and the server's. */
 const PORT_ATTEMPTS = 5;
-/** Sessions of a dead server may need a moment to notice. */
-const LEFTOVERS_WITHIN_MS = 10_000;
+/** Sessions of a dead server may need a moment to notice, and whoever kills it while it starts may not do so again. */
+const TRIED_FOR_MS = 10_000;
 
 /**
  * Starts the Postgres server of a data directory, as the only one and as the only user of that directory:
@@ -111,18 +111,22 @@ class EmbeddedServer {
       '-c',
       `${key}=${value}`,
     ]);
-    const giveUpAt = performance.now() + LEFTOVERS_WITHIN_MS;
+    const giveUpAt = performance.now() + TRIED_FOR_MS;
     for (let lostPorts = 0; ;) {
       const port = this.port || (await findFreePort(reservedPort));
       const invocation = runAs(binaries.postgres, ['-D', pgData, ...args, '-c', `port=${port}`], 'INT');
       const postmaster = new Postmaster(invocation, pgData, onLog);
       if (await postmaster.becomesReady()) return this.started(postmaster, port);
-      const { output } = await postmaster.exited;
+      const { output, signal } = await postmaster.exited;
       if (output.some((line) => line.includes('could not bind')) && lostPorts++ < PORT_ATTEMPTS) continue;
       const isBlocked = output.some((line) =>
         /pre-existing shared memory block|lock file ".*" already exists/.test(line),
       );
-      if (!isBlocked || performance.now() > giveUpAt) throw explainFailure(dataDir, 'it ended at once', output);
+      // Killed from outside, which says nothing about the next start.
+      const isKilled = signal === 'SIGKILL';
+      if (!(isBlocked || isKilled) || performance.now() > giveUpAt) {
+        throw explainFailure(dataDir, signal === null ? 'it ended at once' : `it was ended by ${signal}`, output);
+      }
       await endLeftovers(pgData);
       await sleep(250);
     }
