@@ -4,11 +4,14 @@ import type { Clock } from '@flatline/service-kernel';
 const TICK_MS = 100;
 /** A tick that comes this much late means a stall: calls may have lain in the sockets meanwhile. */
 const STALL_MS = 250;
+/** So many connections wait in the socket at most: what Node asks for when it listens, and the one that the kernel adds. */
+const BACKLOG = 512;
 /**
- * After a stall, so many turns of the event loop until everything that had come is read: one takes the connections in,
- * one reads their requests, and a body may take one more; the rest is margin. A turn takes as long as it has work.
+ * After a stall, so many turns of the event loop until everything that had come is read: each takes one connection in
+ * (libuv does not take more since 1.45), one more reads the last request, and a body may take another; the rest is margin.
+ * A turn takes as long as it has work: some milliseconds for all of them when there is none.
  */
-const TURNS_TO_CATCH_UP = 5;
+const TURNS_TO_CATCH_UP = BACKLOG + 5;
 /** The wall clock was set when it moved this much more, or less, than the monotonic one. */
 const STEP_MS = 500;
 /** Both clocks are read again when there was so much time between them that it could look like a step. */
