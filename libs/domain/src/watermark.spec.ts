@@ -260,6 +260,32 @@ describe('absences', () => {
     expect(presumedAbsences(progress)).toEqual([{ startedAt: T0 + 500, endedAt: T0 + 14_000 }]);
   });
 
+  /**
+   * What lay in the sockets may not all be read yet, so its pulses claim nothing new for a moment, and pings come already.
+   * Guarded by `noteSpell` in libs/domain/src/watermark.ts.
+   */
+  it.each([
+    ['a short one', 7_000],
+    ['a blackout', 17_000],
+  ])('are presumed as soon as an ingest that stood still says since when it takes pings again: %s', (_, ms) => {
+    const { progress } = after(pulse(0), pulse(500));
+    const back = pulse(500, { acceptingSince: T0 + ms });
+    const first = applyPulse(progress, back, T0 + ms + 5, LEASE_MS);
+    expect(first.absences).toEqual([]);
+    expect(first.progress.watermark).toBe(T0 + 500);
+    expect(presumedAbsences(first.progress)).toEqual([{ startedAt: T0 + 500, endedAt: T0 + ms }]);
+    const caughtUp = pulse(ms + 250, { acceptingSince: T0 + ms });
+    const second = applyPulse(first.progress, caughtUp, T0 + ms + 250, LEASE_MS);
+    expect(second.absences).toEqual([{ startedAt: T0 + 500, endedAt: T0 + ms }]);
+    expect(presumedAbsences(second.progress)).toEqual([]);
+  });
+
+  it('are not presumed from what a clock says that is ahead of that of the log', () => {
+    const { progress } = after(pulse(0), pulse(500));
+    const ahead = pulse(86_400_000, { acceptingSince: T0 + 86_400_000 });
+    expect(presumedAbsences(applyPulse(progress, ahead, T0 + 750, LEASE_MS).progress)).toEqual([]);
+  });
+
   it('are not presumed while everything up to the newest word is covered', () => {
     const { progress } = after(pulse(0), pulse(250, { ingestId: 'b' }), pulse(500), pulse(700));
     expect(presumedAbsences(progress)).toEqual([]);

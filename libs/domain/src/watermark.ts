@@ -90,11 +90,13 @@ export function notePing(
  *    because pings are dated anew from there on. What an epoch has claimed it does not take back otherwise: a pulse the
  *    log holds twice, or late, changes nothing.
  * 3. A claim that is older than a lease counts as silence: the clock of its sender is far behind, or something it holds
- *    is never settled. Nobody waits for it longer than for one that says nothing.
+ *    is never settled, or it stood still and has not read all that came. Nobody waits for it longer than for one that says
+ *    nothing. Since when it takes pings is noted all the same.
  * 4. Ingests that the others have outlived by a lease are dropped.
- * 5. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved.
+ * 5. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved; at that instant, also when less is
+ *    claimed yet: whoever comes next must be judged by it.
  * 6. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
- *    There is none before the first spell: the clamp can cut the first claim to just before its own spell, and that
+ *    There is none before somebody vouches for some time: the clamp can cut the first claim to just before its own spell, and that
  *    would look like an absence of a shard that had not begun.
  * 7. Time before the watermark that no spell covers is an absence.
  *
@@ -111,7 +113,8 @@ export function applyPulse(before: ShardProgress, pulse: Pulse, appendedAt: numb
   const claimed = Math.min(pulse.lowWatermark, appendedAt);
   if (appendedAt - claimed > leaseMs && !pulse.retiring) {
     const ingests = withoutTheSilent(progress.ingests, null, appendedAt, leaseMs);
-    return nothingNew({ ...progress, ingests }); // 3
+    const spells = noteSpell(progress, pulse, claimed, appendedAt);
+    return nothingNew({ ...progress, ingests, spells: reaching(spells, progress.watermark) }); // 3
   }
 
   const lowWatermark = Math.max(claimed, ofThisEpoch?.lowWatermark ?? claimed);
@@ -125,16 +128,16 @@ export function applyPulse(before: ShardProgress, pulse: Pulse, appendedAt: numb
   };
 
   const others = withoutTheSilent(progress.ingests, pulse.ingestId, appendedAt, leaseMs); // 4
-  const spells = extendSpell(progress.spells, pulse.ingestId, pulse.acceptingSince, lowWatermark); // 5
+  const spells = noteSpell(progress, pulse, lowWatermark, appendedAt); // 5
   const lowest = Math.min(lowWatermark, ...Object.values(others).map((each) => each.lowWatermark)); // 6
-  const hasBegun = progress.watermark !== null || spells.length > 0;
+  const hasBegun = progress.watermark !== null || pulse.acceptingSince <= lowWatermark;
   const watermark = hasBegun ? Math.max(lowest, progress.watermark ?? lowest) : null;
   const absences = progress.watermark === null ? [] : uncovered(spells, progress.watermark, watermark!); // 7
   return {
     progress: {
       watermark,
       ingests: pulse.retiring ? others : { ...others, [pulse.ingestId]: sender },
-      spells: spells.filter((spell) => spell.to >= (watermark ?? -Infinity)),
+      spells: reaching(spells, watermark),
     },
     absences,
     missingRecords,
@@ -207,17 +210,25 @@ function withoutTheSilent(
   return live;
 }
 
-function extendSpell(
-  spells: readonly AcceptingSpell[],
-  ingestId: string,
-  from: number,
+/** @param to up to when the ingest vouches for all that it took */
+function noteSpell(
+  { spells }: ShardProgress,
+  { ingestId, acceptingSince: from }: Pulse,
   to: number,
+  appendedAt: number,
 ): readonly AcceptingSpell[] {
   const current = spells.findLast((spell) => spell.ingestId === ingestId);
   if (current && from <= current.to) {
     return spells.map((spell) => (spell === current ? { ...current, to: Math.max(current.to, to) } : spell));
   }
-  return to < from ? spells : [...spells, { ingestId, from, to }];
+  if (from > appendedAt) return spells; // by a clock that is ahead
+  // One that was only an instant tells nothing that the new one does not.
+  const others = current && current.to === current.from ? spells.filter((spell) => spell !== current) : spells;
+  return [...others, { ingestId, from, to: Math.max(from, to) }];
+}
+
+function reaching(spells: readonly AcceptingSpell[], watermark: number | null): readonly AcceptingSpell[] {
+  return spells.filter((spell) => spell.to >= (watermark ?? -Infinity));
 }
 
 /** The parts of [from, to] that no spell covers. */
