@@ -20,10 +20,10 @@ describe('a cluster under faults', () => {
 
   it('loses no ping, raises no false alarm, misses none, and tells each once and in order', async () => {
     chmodSync(folder, 0o755);
-    const { seed, jobs, durationMs, faults } = SHORT;
+    const { world, seed, jobs, durationMs, faults } = SHORT;
     const journal = createJournal(join(folder, 'journal.jsonl'));
     await runChaos({
-      ...{ seed, faults, folder, journal, command: 'npm test', say: () => undefined },
+      ...{ world, seed, faults, folder, journal, command: 'npm test', say: () => undefined },
       jobs: planJobs({ seed, jobs, durationMs }),
     });
     await journal.close();

@@ -36,23 +36,23 @@ export async function main(args: string[], folder: string): Promise<number> {
   return isWell ? 0 : 1;
 }
 
-interface Run extends Pick<RunOptions, 'seed' | 'command' | 'jobs' | 'faults'> {
+interface Run extends Pick<RunOptions, 'world' | 'seed' | 'command' | 'jobs' | 'faults'> {
   readonly name: string;
 }
 
 function seeded(options: ChaosOptions): Run {
-  const { seed, minutes, kinds, jobs } = options;
+  const { world, seed, minutes, kinds, jobs } = options;
   const durationMs = minutes * 60_000;
   return {
-    ...{ seed, name: String(seed), command: commandOf(options) },
+    ...{ world, seed, name: String(seed), command: commandOf(options) },
     jobs: planJobs({ seed, jobs, durationMs }),
-    faults: planFaults({ seed, durationMs, kinds }),
+    faults: planFaults({ world, seed, durationMs, kinds }),
   };
 }
 
-function regression({ name, seed, jobs, durationMs, faults }: Scenario): Run {
+function regression({ world, name, seed, jobs, durationMs, faults }: Scenario): Run {
   const command = `npm run chaos -- --regressions (${name})`;
-  return { seed, name, command, faults, jobs: planJobs({ seed, jobs, durationMs }) };
+  return { world, seed, name, command, faults, jobs: planJobs({ seed, jobs, durationMs }) };
 }
 
 /** @returns whether no promise broke */

@@ -17,7 +17,18 @@ describe('the options of npm run chaos', () => {
     expect(parseOptions(command.split(' ').slice(4), NEW_SEED)).toEqual(options);
   });
 
+  it('know what faults make sense in the embedded default', () => {
+    const options = parseOptions(['--embedded', '--seed', '7'], NEW_SEED);
+    expect(options.world).toBe('embedded');
+    expect(options.kinds).toContain('outage');
+    expect(options.kinds).not.toContain('flush');
+    const command = commandOf(options);
+    expect(command).toBe('npm run chaos -- --embedded --seed 7 --minutes 10');
+    expect(parseOptions(command.split(' ').slice(4), NEW_SEED)).toEqual(options);
+  });
+
   it.each([
+    [['--embedded', '--faults', 'flush'], '--faults flush: there are kill, '],
     [['--minutes', '0'], '--minutes must be a number above 0'],
     [['--seed', '-1'], /--seed/],
     [['--jobs', 'many'], '--jobs must be a whole number above 0'],

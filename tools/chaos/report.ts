@@ -17,6 +17,7 @@ const TITLES: Record<ViolationKind, string> = {
   order: 'order violations',
   garbled: 'messages that cannot be read',
   leftover: 'things put aside or left undone',
+  ended: 'times that it ended by itself',
 };
 const SHOWN_VIOLATIONS = 40;
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFaults } from './faults/make-faults';
 import { THROUGH_AGAIN_MS } from './checker/check';
-import { type FaultPlan, isOnTheWayIn } from './faults/plan-faults';
+import { type FaultPlan, isOnTheWayIn } from './faults/fault';
+import type { WorldName } from './faults/plan-faults';
 import type { JournalWriter } from './journal/journal-file';
 import { type Made, makeHeartbeats, makeProbes, startPopulation } from './population/population';
 import type { JobPlan } from './population/plan-jobs';
@@ -10,12 +11,13 @@ import { watchOwnStalls } from './world/own-stalls';
 import { startWorld, type World } from './world/world';
 
 export interface RunOptions {
+  readonly world: WorldName;
   readonly seed: number;
   /** How it is done again. */
   readonly command: string;
   readonly jobs: readonly JobPlan[];
   readonly faults: readonly FaultPlan[];
-  /** Gets data and logs of the cluster. */
+  /** Gets data and logs. */
   readonly folder: string;
   readonly journal: JournalWriter;
   readonly say: (line: string) => void;
@@ -33,14 +35,14 @@ const LOOK_EVERY_MS = 500;
 /**
  * One run, from nothing to a complete journal:
  *
- * 1. a cluster with servers of its own, and the heartbeats of all jobs
+ * 1. a cluster or one process, with servers of its own, and the heartbeats of all jobs
  * 2. the jobs live, the faults come
  * 3. quiet: the faults are over, the jobs live on, until everything due has become known
  * 4. the jobs stop; what Flatline says of them is written down
  */
 export async function runChaos(options: RunOptions): Promise<void> {
   const { journal, say, seed } = options;
-  const world = await startWorld({ seed, folder: options.folder, journal }); // 1
+  const world = await startWorld({ name: options.world, seed, folder: options.folder, journal }); // 1
   try {
     const { api, partitions, leaseMs } = world;
     const receivers = world.receivers.map(({ name, isFlaky }) => ({ name, isFlaky }));

@@ -211,6 +211,11 @@ const PLANTS: readonly [string, ViolationKind, Plant][] = [
     'leftover',
     (entries) => [...entries, { type: 'leftover', table: 'dead_letter', rows: 1, example: 'x' }],
   ],
+  [
+    'a process that ended by itself',
+    'ended',
+    (entries) => [...entries, { type: 'ended', at: SAMPLE_STARTED_AT, what: 'exit code 1: the port is in use' }],
+  ],
 ];
 
 describe('the checker', () => {
@@ -266,6 +271,22 @@ describe('the checker', () => {
     const late = alarm('dies', 105_000, null)(without);
     expect(check(late).violations).toEqual([]);
     expect(check(without).violations.map(({ kind }) => kind)).toEqual(['missed']);
+  });
+
+  it('lets a ping be taken that lay in the socket of a frozen process for longer than its sender waited', () => {
+    const [from, to] = [SAMPLE_STARTED_AT + 61_000, SAMPLE_STARTED_AT + 101_000];
+    const freeze = { kind: 'freeze', target: 'Flatline', startedAt: from, endedAt: to };
+    const run = sampleRun({ jobs: [DIES], untilMs: UNTIL_MS, faults: [freeze] });
+    const given: PingEntry = { ...first(run, 'dies'), sentAt: from + 1_000, endedAt: from + 6_000, status: null };
+    const told = incidents('dies', ([one]) => [{ ...one!, endedAt: to + 1_000 }])([...run, given]);
+    const recovered = both(
+      messages('dies', (message) => [
+        message,
+        { ...message, transition: 'recovered', key: `back ${message.receiver}`, at: to + 2_000 },
+      ]),
+      alarm('dies', 180_000, null),
+    )(told);
+    expect(check(recovered).violations).toEqual([]);
   });
 
   it('cannot judge a journal that ends in the middle', () => {

@@ -1,4 +1,4 @@
-import { isOnTheWayIn } from '../faults/plan-faults';
+import { isOnTheWayIn } from '../faults/fault';
 import type { Entry, FaultEntry, MessageEntry, RunEntry, ToldIncident } from '../journal/entries';
 import { type DueRules, dueAlarms, type DueAlarm, judgeAlarm, mayBeClosedByPause, tellBy } from './check-alarms';
 import { checkEndings } from './check-endings';
@@ -61,6 +61,9 @@ export function check(entries: readonly Entry[]): Verdict {
       ...{ kind: 'garbled' as const, id: null },
       what: `${receiver} got at ${clock(at)}: ${what}`,
     }));
+  const ended = entries
+    .filter((entry) => entry.type === 'ended')
+    .map(({ at, what }) => ({ kind: 'ended' as const, id: null, what: `at ${clock(at)}, ${what}` }));
   const attempts = truths.flatMap((truth) => truth.attempts);
   const sum = (count: (result: HeartbeatResult) => number): number =>
     results.reduce((total, result) => total + count(result), 0);
@@ -75,7 +78,13 @@ export function check(entries: readonly Entry[]): Verdict {
       messages: messages.length,
       repeats: countRepeats(messages),
     },
-    violations: [...results.flatMap(({ violations }) => violations), ...checkKeys(messages), ...garbled, ...leftovers],
+    violations: [
+      ...results.flatMap(({ violations }) => violations),
+      ...checkKeys(messages),
+      ...garbled,
+      ...leftovers,
+      ...ended,
+    ],
   };
 }
 

@@ -29,6 +29,8 @@ export interface Pause {
 
 /** So long after its sender has given up, a ping may still be taken: what lies in the socket of a frozen process. */
 const DOUBT_MS = 30_000;
+/** So long after the process goes on; it may have been frozen for longer than that. */
+const READ_WITHIN_MS = 5_000;
 
 /** By heartbeat. */
 export function truthsOf(entries: readonly Entry[]): Map<string, Truth> {
@@ -40,6 +42,7 @@ export function truthsOf(entries: readonly Entry[]): Map<string, Truth> {
     );
   const [dues, pings, controls] = [of('due'), of('ping'), of('control')];
   const jobs = entries.filter((entry) => entry.type === 'job');
+  const halts = entries.filter((entry) => entry.type === 'fault').filter(({ kind }) => /^(freeze|stutter)/.test(kind));
   return new Map(
     jobs.map((job) => {
       const attempts = pings.get(job.id) ?? [];
@@ -50,7 +53,7 @@ export function truthsOf(entries: readonly Entry[]): Map<string, Truth> {
           ...{ job, attempts, pauses },
           alarmAfterMs: job.alertAfterMisses * job.intervalMs + job.graceMs,
           dues: (dues.get(job.id) ?? []).map(({ at }) => at),
-          ...signsOfLife(attempts, pauses),
+          ...signsOfLife(attempts, pauses, halts),
         },
       ];
     }),
@@ -77,15 +80,25 @@ function pausesOf(controls: readonly ControlEntry[]): Pause[] {
   return pauses;
 }
 
-function signsOfLife(attempts: readonly PingEntry[], pauses: readonly Pause[]): Pick<Truth, 'proofs' | 'doubts'> {
+function signsOfLife(
+  attempts: readonly PingEntry[],
+  pauses: readonly Pause[],
+  halts: readonly FaultEntry[],
+): Pick<Truth, 'proofs' | 'doubts'> {
   const proofs: Span[] = pauses.flatMap(({ ends }) => (ends === null ? [] : [ends]));
   const doubts: Span[] = [];
   for (const { sentAt, endedAt, status } of attempts) {
     const isCertain = status === 200 && !pauses.some((pause) => mayOverlap(pause, { from: sentAt, to: endedAt }));
     if (isCertain) proofs.push({ from: sentAt, to: endedAt });
-    else doubts.push({ from: sentAt, to: endedAt + (status === 200 ? 0 : DOUBT_MS) });
+    else doubts.push({ from: sentAt, to: status === 200 ? endedAt : takenBy(endedAt, halts) });
   }
   return { proofs: inOrder(proofs), doubts: inOrder(doubts) };
+}
+
+/** When a ping that was given up then is taken at the latest, if it is. */
+function takenBy(givenUpAt: number, halts: readonly FaultEntry[]): number {
+  const under = halts.filter(({ startedAt, endedAt }) => startedAt <= givenUpAt && givenUpAt <= endedAt);
+  return Math.max(givenUpAt + DOUBT_MS, ...under.map(({ endedAt }) => endedAt + READ_WITHIN_MS));
 }
 
 /** Whether it may have been paused at some instant of a span. */

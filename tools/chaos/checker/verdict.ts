@@ -12,6 +12,7 @@
  * - `order`: a recovery before its "down", a "down" that overtook a recovery, or a last word that is not the true one
  * - `garbled`: a receiver got something that is no message
  * - `leftover`: something was put aside or is still waiting when all should be done
+ * - `ended`: the process of the embedded default ended by itself, and nobody watches over that
  */
 export const VIOLATION_KINDS = [
   'lost',
@@ -25,6 +26,7 @@ export const VIOLATION_KINDS = [
   'order',
   'garbled',
   'leftover',
+  'ended',
 ] as const;
 export type ViolationKind = (typeof VIOLATION_KINDS)[number];
 

@@ -2,9 +2,10 @@ import { rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import type { NetworkProxy } from '../world/proxy';
 import type { FaultyServer } from '../world/servers';
 import type { World } from '../world/world';
-import { type FaultPlan, type FaultTarget, PROCESSES, type ProcessName, SERVERS, type ServerName } from './plan-faults';
+import { type FaultPlan, type FaultTarget, PROCESSES, type ProcessName } from './fault';
 
 /** Of a process that stutters: stopped, then running, ms. */
 const STUTTER_STOPPED_MS = 150;
@@ -28,11 +29,10 @@ export async function inject(fault: Omit<FaultPlan, 'atMs'>, world: World): Prom
       return during(lastsMs, freezer(target, world));
     case 'stutter':
       return stutter(lastsMs, freezer(target, world));
-    case 'outage':
-      return during(lastsMs, {
-        begin: () => serverOf(target, world).kill(),
-        end: () => serverOf(target, world).start(),
-      });
+    case 'outage': {
+      const server = serverOf(target, world);
+      return during(lastsMs, { begin: () => server.kill(), end: () => server.start() });
+    }
     case 'flush':
       return flush(world);
     case 'abort-commits':
@@ -40,7 +40,7 @@ export async function inject(fault: Omit<FaultPlan, 'atMs'>, world: World): Prom
     case 'lost-answers':
     case 'cut':
     case 'slow': {
-      const { network } = serverOf(target, world);
+      const network = networkOf(target, world);
       const begin = {
         'lost-answers': () => network.loseAnswers(),
         cut: () => network.cut(),
@@ -74,21 +74,22 @@ async function during(ms: number, { begin, end }: Spell): Promise<void> {
   }
 }
 
-function isServer(target: FaultTarget): target is ServerName {
-  return (SERVERS as readonly string[]).includes(target);
+function serverOf(target: FaultTarget, { servers }: World): FaultyServer {
+  const server = servers.get(target);
+  if (!server) throw new Error(`${target} is not a server`);
+  return server;
 }
 
-function serverOf(target: FaultTarget, { servers }: World): FaultyServer {
-  if (!isServer(target)) throw new Error(`${target} is not a server`);
-  return servers[target];
+function networkOf(target: FaultTarget, { networks }: World): NetworkProxy {
+  const network = networks.get(target);
+  if (!network) throw new Error(`there is no network before ${target}`);
+  return network;
 }
 
 /** For one freeze after the other. */
 function freezer(target: FaultTarget, world: World): Spell {
-  if (isServer(target)) {
-    const server = serverOf(target, world);
-    return { begin: () => server.freeze(), end: () => server.thaw() };
-  }
+  const server = world.servers.get(target);
+  if (server) return { begin: () => server.freeze(), end: () => server.thaw() };
   let frozen: readonly number[] = [];
   return {
     begin: () => {
@@ -108,7 +109,7 @@ async function stutter(ms: number, spell: Spell): Promise<void> {
 
 async function part({ target, from, lastsMs }: Omit<FaultPlan, 'atMs'>, world: World): Promise<void> {
   if (from === undefined) throw new Error(`${target} is to be parted from nothing`);
-  const { network } = serverOf(from, world);
+  const network = networkOf(from, world);
   const [name] = processesOf(target);
   if (name === undefined) throw new Error(`${target} is not a process`);
   await during(lastsMs, {
@@ -117,8 +118,9 @@ async function part({ target, from, lastsMs }: Omit<FaultPlan, 'atMs'>, world: W
   });
 }
 
-async function flush({ servers }: World): Promise<void> {
-  const redis = new Redis(servers.redisUrl, { maxRetriesPerRequest: 0, lazyConnect: true });
+async function flush({ redisUrl }: World): Promise<void> {
+  if (redisUrl === null) throw new Error('there is no Redis to flush');
+  const redis = new Redis(redisUrl, { maxRetriesPerRequest: 0, lazyConnect: true });
   redis.on('error', () => undefined); // told by connect
   try {
     await redis.connect();

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JournalWriter } from '../journal/journal-file';
 import type { World } from '../world/world';
+import { EMBEDDED_PROCESSES, type FaultPlan, nameOf } from './fault';
 import { inject, processesOf } from './inject';
-import { type FaultPlan, nameOf } from './plan-faults';
 
 /** Makes the faults of a plan at their instants; resolves when the last is over. One at a time to each process. */
 export async function makeFaults(
@@ -17,14 +17,19 @@ export async function makeFaults(
   await Promise.all(
     plans.map(async (plan) => {
       await sleep(Math.max(0, begunAt + plan.atMs - performance.now()));
-      const names = processesOf(plan.target);
-      const places = [...(names.length > 0 ? names : [plan.target]), ...(plan.from ? [plan.from] : [])];
+      const places = placesOf(plan);
       const before = places.map((place) => busy.get(place) ?? Promise.resolve());
       const done = Promise.all(before).then(() => makeOne(plan, world, journal, say));
       for (const place of places) busy.set(place, done);
       await done;
     }),
   );
+}
+
+/** Whatever a fault takes hold of. */
+function placesOf({ target, from }: FaultPlan): readonly string[] {
+  const processes = target === 'machine' ? EMBEDDED_PROCESSES : processesOf(target);
+  return [...(processes.length > 0 ? processes : [target]), ...(from ? [from] : [])];
 }
 
 async function makeOne(

@@ -10,6 +10,7 @@ export type Entry =
   | PingEntry
   | ControlEntry
   | FaultEntry
+  | EndedEntry
   | MessageEntry
   | GarbledEntry
   | LagEntry
@@ -86,6 +87,14 @@ export interface FaultEntry {
   readonly name: string;
   readonly startedAt: number;
   readonly endedAt: number;
+}
+
+/** Flatline ended by itself: nobody had killed it or told it to stop. */
+export interface EndedEntry {
+  readonly type: 'ended';
+  readonly at: number;
+  /** Its last words. */
+  readonly what: string;
 }
 
 /** Something came to a receiver, whatever it answered. In the order in which they came. */

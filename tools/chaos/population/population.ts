@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { shardOf } from '@flatline/domain';
 import type { ApiHeartbeat, ApiSession } from '@flatline/test-kit';
@@ -78,6 +79,7 @@ export function startPopulation(made: readonly Made[], probes: readonly ApiHeart
     pingUrl: `${place.api.baseUrl}/v1/heartbeats/${token}/ping`,
   });
   const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // every person who waits listens
   const jobs = made.map(({ plan, heartbeat }) => {
     const random = randomOf(place.seed, plan.name);
     const job = new SimulatedJob(plan, target(heartbeat), place.journal, random, startedAt);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pool } from 'pg';
 import type { JournalWriter } from '../journal/journal-file';
+import type { Database } from './installation';
 import type { World } from './world';
 
 const LOOK_EVERY_MS = 250;
@@ -30,7 +30,7 @@ export function watchLag({ database }: Pick<World, 'database'>, journal: Journal
 }
 
 /** Ms; null when Postgres does not say. */
-export async function readLag(database: Pool): Promise<number | null> {
+export async function readLag(database: Database): Promise<number | null> {
   try {
     const { rows } = await database.query<{ lag: number | null }>(LAG);
     return rows[0]?.lag ?? null;
@@ -74,7 +74,7 @@ const LEFTOVERS: Record<string, string> = {
 };
 
 /** How many deliveries and events are still on their way. */
-export async function countPending(database: Pool): Promise<number> {
+export async function countPending(database: Database): Promise<number> {
   const { rows } = await database.query<{ pending: number }>(
     `SELECT (SELECT count(*) FROM outbox)::int
        + (SELECT count(*) FROM notification WHERE status IN ('pending', 'sending'))::int AS pending`,

@@ -1,13 +1,13 @@
-import { type Flatline, pidOfPart } from '@flatline/test-kit';
-import type { ProcessName } from '../faults/plan-faults';
+import type { ProcessName } from '../faults/fault';
 import { localPortsOf } from './local-ports';
 
 /** Processes that were stopped with SIGSTOP and are to go on. */
 export type Frozen = readonly number[];
 
-/** The processes of the cluster, as faults see them. Those that are just being started again are left out. */
+/** The processes of an installation, as faults see them. */
 export class Processes {
-  constructor(private readonly cluster: Flatline) {}
+  /** @param pidsNow those of a name as it runs now; none while it is just being started again */
+  constructor(private readonly pidsNow: (name: ProcessName) => readonly number[]) {}
 
   /** kill -9. */
   kill(...names: readonly ProcessName[]): void {
@@ -35,20 +35,15 @@ export class Processes {
   }
 
   private pidsOf(names: readonly ProcessName[]): number[] {
-    return names.flatMap((name) => {
-      try {
-        return [pidOfPart(this.cluster, name)];
-      } catch {
-        return []; // killed by an earlier fault, and not back yet
-      }
-    });
+    return names.flatMap((name) => this.pidsNow(name));
   }
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
+/** Whoever has ended meanwhile is left alone. */
+export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended meanwhile.
+    // It has ended.
   }
 }

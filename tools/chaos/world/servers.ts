@@ -4,25 +4,30 @@ import * as path from 'node:path';
 import { startEmbeddedPostgres } from '@flatline/embedded-postgres';
 import { findFreePorts } from '@flatline/local-servers';
 import { freezeTree, reapWithUs, startTestKafka, startTestRedis } from '@flatline/test-kit';
-import type { ServerName } from '../faults/plan-faults';
+import type { CLUSTER_SERVERS } from '../faults/fault';
+import { signal } from './processes';
 import { NetworkProxy } from './proxy';
 
-/** What faults do to a server that the cluster stands on. */
+/** What faults do to a server. */
 export interface FaultyServer {
-  /** The way to it that Flatline knows. */
-  readonly network: NetworkProxy;
   /** Stops all its processes where they stand. */
   freeze(): void;
   thaw(): void;
   /** kill -9. Resolves when it is gone. */
   kill(): Promise<void>;
-  /** After `kill`: on the same data and port; resolves when it answers. */
+  /** After `kill`: on the same data and port; resolves when it answers, or at once where something else starts it. */
   start(): Promise<void>;
+}
+
+/** A server that a cluster stands on. */
+export interface ClusterServer extends FaultyServer {
+  /** The way to it that Flatline knows. */
+  readonly network: NetworkProxy;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
 
-export interface Servers extends Record<ServerName, FaultyServer> {
+export interface Servers extends Record<(typeof CLUSTER_SERVERS)[number], ClusterServer> {
   /** Variables by which the cluster finds them, through the network that may be made worse. */
   readonly env: Readonly<Record<string, string>>;
   /** Straight to them, for faults and for looking. */
@@ -61,7 +66,7 @@ async function startPostgres() {
   const thaw = (): void => {
     for (const pid of frozen.splice(0)) signal(pid, 'SIGCONT');
   };
-  const server: FaultyServer = {
+  const server: ClusterServer = {
     network,
     freeze: () => {
       frozen = freezeTree(postgres.pid);
@@ -110,7 +115,7 @@ async function startRedis() {
 
 type TestServer = Pick<Awaited<ReturnType<typeof startTestRedis>>, 'pause' | 'resume' | 'kill' | 'start' | 'stop'>;
 
-function faulty(server: TestServer, network: NetworkProxy): FaultyServer {
+function faulty(server: TestServer, network: NetworkProxy): ClusterServer {
   return {
     network,
     freeze: () => server.pause(),
@@ -122,12 +127,4 @@ function faulty(server: TestServer, network: NetworkProxy): FaultyServer {
       await server.stop();
     },
   };
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has ended meanwhile.
-  }
 }
