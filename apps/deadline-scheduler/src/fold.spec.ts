@@ -1,21 +1,14 @@
 import { initialState, type HeartbeatDefinition, type RuleContext } from '@flatline/domain';
+import { testDefinition } from '@flatline/test-kit';
 import { foldDefinition, foldSignals, foldWatermark, LOOK_AGAIN_MS, type Folded } from './fold';
 import type { LockedHeartbeat } from './runtime-store';
 
 const NOW = 1_760_000_000_000;
 const always: RuleContext = { absences: [], rules: { leaseMs: 10_000 } };
-const neverAgain: HeartbeatDefinition = {
-  heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-  projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-  version: 1,
-  name: 'any',
+const neverAgain = testDefinition({
   schedule: { kind: 'cron', expression: '0 0 31 2 *', timezone: 'UTC' },
-  graceSecs: 10,
   alertAfterMisses: 1,
-  scheduleChangedAt: NOW - 1_000_000,
-  pauseSpans: [],
-  tokenGeneration: 0,
-};
+});
 const mended: HeartbeatDefinition = { ...neverAgain, version: 2, schedule: { kind: 'interval', intervalSecs: 60 } };
 
 function locked(definition: HeartbeatDefinition, before?: Folded): LockedHeartbeat {

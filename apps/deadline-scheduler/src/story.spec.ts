@@ -1,18 +1,7 @@
-import type { HeartbeatDefinition } from '@flatline/domain';
+import { testDefinition } from '@flatline/test-kit';
 import { emptyStory, tell } from './story';
 
-const definition: HeartbeatDefinition = {
-  heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-  projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-  version: 1,
-  name: 'nightly backup',
-  schedule: { kind: 'interval', intervalSecs: 60 },
-  graceSecs: 10,
-  alertAfterMisses: 5,
-  scheduleChangedAt: 0,
-  pauseSpans: [],
-  tokenGeneration: 0,
-};
+const definition = testDefinition({ alertAfterMisses: 5 });
 const circumstances = { definition, lastPingAt: 1_000, now: 999_999 };
 const blackout = { startedAt: 60_000, endedAt: 90_000 };
 

@@ -11,7 +11,7 @@ import {
   type ShardProgress,
   withAbsences,
 } from '@flatline/domain';
-import { FakeClock } from '@flatline/test-kit';
+import { FakeClock, testDefinition } from '@flatline/test-kit';
 import fc from 'fast-check';
 import { UNCHECKED } from './canary/reachability';
 import { IngestClock } from './ingest-clock';
@@ -111,20 +111,8 @@ class Machine {
   }
 }
 
-function every(intervalSecs: number, graceSecs: number, alertAfterMisses: number): HeartbeatDefinition {
-  return {
-    heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-    projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-    version: 1,
-    name: 'nightly backup',
-    schedule: { kind: 'interval', intervalSecs },
-    graceSecs,
-    alertAfterMisses,
-    scheduleChangedAt: 0,
-    pauseSpans: [],
-    tokenGeneration: 0,
-  };
-}
+const every = (intervalSecs: number, graceSecs: number, alertAfterMisses: number): HeartbeatDefinition =>
+  testDefinition({ schedule: { kind: 'interval', intervalSecs }, graceSecs, alertAfterMisses });
 
 const kinds = (machine: Machine): string[] => machine.facts.map(({ kind }) => kind);
 

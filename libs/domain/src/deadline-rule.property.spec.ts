@@ -2,9 +2,7 @@ import fc from 'fast-check';
 import type { RuleContext } from './absences';
 import { applySignal, applyWatermark, type Fact } from './deadline-rule';
 import { initialState, type Absence, type HeartbeatDefinition, type RuntimeState, type Signal } from './heartbeat';
-
-const T0 = 1_760_000_000_000;
-const always: RuleContext = { absences: [], rules: { leaseMs: 10_000 } };
+import { always, definition, T0 } from './test-heartbeat';
 
 const definitions = fc
   .record({
@@ -12,18 +10,9 @@ const definitions = fc
     graceSecs: fc.integer({ min: 0, max: 900 }),
     alertAfterMisses: fc.integer({ min: 1, max: 5 }),
   })
-  .map(({ intervalSecs, graceSecs, alertAfterMisses }): HeartbeatDefinition => ({
-    heartbeatId: '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b8a',
-    projectId: '0192d3f0-7a10-7c3e-9b1a-000000000001',
-    version: 1,
-    name: 'any',
-    schedule: { kind: 'interval', intervalSecs },
-    graceSecs,
-    alertAfterMisses,
-    scheduleChangedAt: T0 - 1,
-    pauseSpans: [],
-    tokenGeneration: 0,
-  }));
+  .map(({ intervalSecs, ...others }) =>
+    definition({ ...others, schedule: { kind: 'interval', intervalSecs }, scheduleChangedAt: T0 - 1 }),
+  );
 
 const signals = fc
   .array(fc.record({ gapMs: fc.integer({ min: 0, max: 2_000_000 }), fails: fc.boolean() }), {

@@ -12,6 +12,7 @@ export * from './reaper';
 export * from './service-process';
 export * from './service-set';
 export * from './test-database';
+export * from './test-definition';
 export * from './test-postgres';
 export * from './test-process';
 export * from './test-servers';

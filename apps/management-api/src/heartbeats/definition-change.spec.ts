@@ -1,18 +1,7 @@
-import type { HeartbeatDefinition } from '@flatline/domain';
+import { testDefinition } from '@flatline/test-kit';
 import { changeDefinition } from './definition-change';
 
-const definition: HeartbeatDefinition = {
-  heartbeatId: '0198c5a0-7c5e-7f8a-9d1e-0123456789ab',
-  projectId: '0198c5a0-7c5e-7f8a-9d1e-0123456789ac',
-  version: 3,
-  name: 'backup',
-  schedule: { kind: 'interval', intervalSecs: 60 },
-  graceSecs: 10,
-  alertAfterMisses: 2,
-  scheduleChangedAt: 1_000,
-  pauseSpans: [],
-  tokenGeneration: 0,
-};
+const definition = testDefinition({ version: 3, name: 'backup', scheduleChangedAt: 1_000 });
 
 describe('a change of a definition', () => {
   it.each([{}, { name: 'backup' }, { intervalSecs: 60, graceSecs: 10 }, { paused: false }, { alertAfterMisses: 2 }])(
