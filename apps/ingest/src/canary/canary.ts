@@ -10,12 +10,12 @@ export interface CanaryParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  /** From one check to the next; 500 unless a test is in a hurry. */
+  /** From one check to the next; 250 unless a test is in a hurry. */
   readonly everyMs?: number;
 }
 
 /** The watermark follows the calls, so alerts come so much later at most. */
-const EVERY_MS = 500;
+const EVERY_MS = 250;
 /** With the second attempt, some checks fit into half of the shortest lease. */
 export const CANARY_TIMEOUT_MS = 1_000;
 const ATTEMPTS = 2;

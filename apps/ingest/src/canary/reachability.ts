@@ -25,10 +25,10 @@ export const UNCHECKED: Reach = { kind: 'unchecked' };
 const BELIEVED_FOR_MS = 3_600_000;
 /**
  * A check that takes longer was held up on the way, and so were the pings of jobs: a front that stood still for a moment.
- * Far above what a call takes on a busy machine, or none of its alarms would ever come; below the one second that is the
- * least that jobs have to spare, and below the time-out of a call.
+ * Far above what a call takes on a busy machine, or alarms would wait for no reason. Together with the time between two
+ * checks it is less than the one second that is the least that jobs have to spare.
  */
-const HELD_UP_MS = 900;
+const HELD_UP_MS = 700;
 
 /**
  * What an ingest may claim about its reachability, from calls to itself through the public address.

@@ -142,8 +142,8 @@ export const ENVIRONMENT = z.object({
   }),
   CANARY_URL: optional(urlWithScheme('http:', 'https:'), {
     description:
-      'Base URL at which jobs reach this installation, as seen from the ingests. Each calls itself through it twice a ' +
-      'second; while that fails, jobs are taken to be unable to reach it, and nothing is judged against them.',
+      'Base URL at which jobs reach this installation, as seen from the ingests. Each calls itself through it four ' +
+      'times a second; while that fails, jobs are taken to be unable to reach it, and nothing is judged against them.',
     whenUnset: 'ingests take themselves to be reachable whenever they run',
   }),
   PING_RETENTION_DAYS: defaulted(wholeNumber(1, 3_650), '90', {
