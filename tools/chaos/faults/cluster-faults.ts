@@ -8,9 +8,6 @@ const WEIGHTS: FaultBook['weights'] = {
   ...{ flush: 1, 'abort-commits': 2, 'lost-answers': 2, cut: 2, part: 4, slow: 2, clock: 4 },
 };
 
-/** Nobody behind a gateway knows that it is away, so it is away for shorter than a client tries. */
-const GATEWAY_AWAY_MS = 6_000;
-
 function draw(kind: FaultKind, random: Random): Drawn {
   const lasting = (lowMs: number, highMs: number): number => Math.round(random.between(lowMs, highMs));
   const server = random.pick(CLUSTER_SERVERS);
@@ -22,10 +19,8 @@ function draw(kind: FaultKind, random: Random): Drawn {
       return { kind, target: processName, lastsMs: 0 };
     case 'kill-all':
       return { kind, target: random.pick(SERVICES_WITH_TWO), lastsMs: 0 };
-    case 'freeze': {
-      const target = random.chance(0.4) ? server : processName;
-      return { kind, target, lastsMs: lasting(500, target === 'gateway' ? GATEWAY_AWAY_MS : 18_000) };
-    }
+    case 'freeze':
+      return { kind, target: random.chance(0.4) ? server : processName, lastsMs: lasting(500, 18_000) };
     case 'freeze-all':
       return { kind, target: random.pick(SERVICES_WITH_TWO), lastsMs: lasting(1_000, 25_000) };
     case 'stutter':
