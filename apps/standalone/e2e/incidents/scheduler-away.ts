@@ -39,7 +39,7 @@ export async function stopTheScheduler(stack: Stack): Promise<SchedulerAway> {
   await stack.pingAll([...busyTokens, silent.token, flapping.token]);
   const backAt = Date.now() + FLAPPING_SILENT_MS;
   await eventually(async () => expect(await stack.api.pings(flapping.id)).toHaveLength(1));
-  await stack.service('deadline-scheduler').stop();
+  await stack.services.of('deadline-scheduler').stop();
 
   let acknowledged = busy.length;
   const pingBusy = async (pauseMs: number): Promise<void> => {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import {
-  ApiSession,
   createTestDatabase,
   eventually,
   runMigrate,
-  startService,
+  SERVICE_NAMES,
+  ServiceSet,
   startTestKafka,
   startTestPostgres,
   startTestRedis,
@@ -12,9 +12,9 @@ import {
 } from '@flatline/test-kit';
 import type {
   ApiHeartbeat,
+  ApiSession,
   ServiceEnv,
   ServiceName,
-  ServiceProcess,
   TestKafka,
   TestPostgres,
   TestRedis,
@@ -27,7 +27,6 @@ import { Pool as HttpPool } from 'undici';
 export const STACKS = ['Postgres alone', 'Kafka and Redis'] as const;
 export type StackName = (typeof STACKS)[number];
 
-const SERVICES: readonly ServiceName[] = ['ingest', 'management-api', 'deadline-scheduler', 'notifier'];
 const CONNECTIONS = 32;
 
 /** One request to the receiver. */
@@ -57,7 +56,7 @@ interface Servers {
 
 /** The four services as processes over their servers, and somebody who is told. */
 export class Stack {
-  private readonly running = new Map<ServiceName, ServiceProcess>();
+  readonly services: ServiceSet;
   private readonly heard: Told[] = [];
   private http: HttpPool | null = null;
   private key = '';
@@ -69,6 +68,7 @@ export class Stack {
     private readonly database: Pool,
   ) {
     database.on('error', () => undefined); // the server is killed by tests
+    this.services = new ServiceSet(this.env);
   }
 
   static async start(name: StackName): Promise<Stack> {
@@ -77,7 +77,7 @@ export class Stack {
     const stack = new Stack(name, servers, receiver, new Pool({ ...connection, max: 4 }));
     try {
       stack.key = (await runMigrate(stack.env)) ?? '';
-      await Promise.all(SERVICES.map((service) => stack.startService(service)));
+      await Promise.all(SERVICE_NAMES.map((service) => stack.startService(service)));
     } catch (error) {
       await stack.stop();
       throw error;
@@ -86,30 +86,24 @@ export class Stack {
   }
 
   async stop(): Promise<void> {
-    const left = [...this.running.values()].filter(({ process }) => process.ended === null);
-    await Promise.all(left.map(({ process }) => process.stop('SIGKILL')));
+    await this.services.kill();
     await this.http?.destroy();
     await this.database.end();
     await Promise.all([this.servers.stop(), this.receiver.stop()]);
   }
 
   get api(): ApiSession {
-    return new ApiSession(this.service('management-api').baseUrl, this.key);
+    return this.services.api(this.key);
   }
 
   /** What jobs ping with, wherever the ingest is now. */
   readonly pinger: Pick<ApiSession, 'ping'> = {
-    ping: (token) => new ApiSession(this.service('ingest').baseUrl, '').ping(token),
+    ping: (token) => this.services.pinger.ping(token),
   };
-
-  service(name: ServiceName): ServiceProcess {
-    return this.running.get(name)!;
-  }
 
   /** Starts one and waits until it is ready. */
   async startService(name: ServiceName): Promise<void> {
-    const service = await startService(name, this.env);
-    this.running.set(name, service);
+    const service = await this.services.start(name);
     await service.ready({ withinMs: 90_000 });
     if (name !== 'ingest') return;
     await this.http?.destroy();
@@ -117,7 +111,7 @@ export class Stack {
   }
 
   async kill(name: ServiceName): Promise<void> {
-    await this.service(name).process.stop('SIGKILL');
+    await this.services.of(name).process.stop('SIGKILL');
   }
 
   /** Kills the event log with -9 and starts it again. */
@@ -159,7 +153,7 @@ export class Stack {
 
   /** The most memory a service has had since it was started. Linux only. */
   peakMemoryBytes(name: ServiceName): number {
-    const status = readFileSync(`/proc/${this.service(name).process.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.services.of(name).process.pid}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   }
 
