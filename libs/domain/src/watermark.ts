@@ -96,8 +96,8 @@ export function notePing(
  * 5. The spell of the ingest grows, or a new one begins when `acceptingSince` has moved; at that instant, also when less is
  *    claimed yet: whoever comes next must be judged by it.
  * 6. The watermark becomes the minimum over the live ingests; when the last one retires, it stops where that one ended.
- *    There is none before somebody vouches for some time: the clamp can cut the first claim to just before its own spell, and that
- *    would look like an absence of a shard that had not begun.
+ *    There is none before somebody vouches for some time: the clamp can cut the first claim to just before its own spell,
+ *    and that would look like an absence of a shard that had not begun.
  * 7. Time before the watermark that no spell covers is an absence.
  *
  * @param appendedAt when the log took the record, by the log's clock, ms

@@ -1,4 +1,4 @@
-import type { ToldIncident } from '../journal/entries';
+import type { PingEntry, ToldIncident } from '../journal/entries';
 import { mayOverlap, type Span, type Truth } from './truth';
 import { clock } from './verdict';
 
@@ -17,14 +17,22 @@ const UNPUNCTUAL_MS = 1_000;
 export type AlarmJudgement =
   { readonly kind: 'true' } | { readonly kind: 'open' } | { readonly kind: 'false'; readonly why: string };
 
+export interface AlarmRules {
+  /** How far clocks may have differed at that time. */
+  readonly skewMs: number;
+  /** Times in which no ping could be stored, as Flatline has to know. */
+  readonly outages: readonly Span[];
+  readonly leaseMs: number;
+}
+
 /**
  * Judges one incident. The rule in its own words: whoever has given a sign of life cannot be down before
- * `alertAfterMisses` intervals and the grace have passed since; and whoever tries all the time is not silent.
- *
- * @param skewMs how far clocks may have differed at that time
+ * `alertAfterMisses` intervals and the grace have passed since; whoever tries all the time is not silent; and whoever
+ * tried in time while Flatline was away, and comes within a lease of its return, is not late.
  */
-export function judgeAlarm(truth: Truth, incident: ToldIncident, skewMs: number): AlarmJudgement {
+export function judgeAlarm(truth: Truth, incident: ToldIncident, rules: AlarmRules): AlarmJudgement {
   const { startedAt: downAt } = incident;
+  const { skewMs } = rules;
   const { alarmAfterMs, doubts, dues, pauses, proofs } = truth;
   const isPaused = pauses.some(
     ({ begins, ends }) => begins.to + skewMs < downAt && (ends === null || downAt < ends.from - skewMs),
@@ -45,6 +53,11 @@ export function judgeAlarm(truth: Truth, incident: ToldIncident, skewMs: number)
       why: `down at ${clock(downAt)}, ${since} after the sign of life of ${clock(last.from)}; ${alarmAfterMs / 1000} s are allowed`,
     };
   }
+  const held = heldUp(truth, last.to, downAt, rules);
+  if (held && incident.reason !== 'unverified') {
+    const since = clock(held.sentAt);
+    return { kind: 'false', why: `down at ${clock(downAt)}; it had tried at ${since}, when nobody could get through` };
+  }
   const meant = dues.filter((at) => at > last.to && at < downAt);
   const tried = meant.find((at) => at + TRIED_MS < downAt - skewMs);
   if (tried === undefined || !wasAlive(truth, downAt)) return meant.length > 0 ? { kind: 'open' } : { kind: 'true' };
@@ -54,6 +67,26 @@ export function judgeAlarm(truth: Truth, incident: ToldIncident, skewMs: number)
     kind: 'false',
     why: `down at ${clock(downAt)}; it had tried since ${clock(tried)} and could not get through`,
   };
+}
+
+/** An attempt that had time enough before the alarm, met an outage, and was made good as soon as that was possible. */
+function heldUp(
+  { attempts, proofs }: Truth,
+  lastAt: number,
+  downAt: number,
+  { outages, skewMs, leaseMs }: AlarmRules,
+): PingEntry | undefined {
+  return attempts.find(({ sentAt, endedAt, status }) => {
+    if (status === 200 || sentAt <= lastAt || sentAt >= downAt - skewMs) return false;
+    const made = proofs.find(({ from }) => from > sentAt);
+    return outages.some(
+      ({ from, to }) =>
+        from < Math.min(endedAt, downAt - skewMs) &&
+        to > sentAt &&
+        made !== undefined &&
+        made.to < to + leaseMs - UNPUNCTUAL_MS,
+    );
+  });
 }
 
 /** Whether the job had meant to ping, or was trying to, less than an interval before. */

@@ -64,6 +64,14 @@ const failing = (id: string, fromMs: number, toMs: number) => (entries: Entry[])
   return history(id, (pings) => pings.filter(({ at }) => !isIn(at)))(failed);
 };
 
+const freeze = (target: string, fromMs: number, toMs: number) => (entries: Entry[]) => [
+  ...entries,
+  {
+    ...{ type: 'fault' as const, kind: 'freeze', target, name: `freeze ${target}` },
+    ...{ startedAt: SAMPLE_STARTED_AT + fromMs, endedAt: SAMPLE_STARTED_AT + toMs },
+  },
+];
+
 const pause = (id: string, fromMs: number, toMs: number) => (entries: Entry[]) => [
   ...entries,
   ...(
@@ -116,6 +124,11 @@ const PLANTS: readonly [string, ViolationKind, Plant][] = [
     'an alarm about a job that tried and could not get through',
     'false',
     both(failing('lives', 100_000, 140_000), alarm('lives', 130_000, 140_004)),
+  ],
+  [
+    'an alarm about a job that met an outage of ours and came as soon as it could',
+    'false',
+    both(freeze('Flatline', 99_000, 107_000), failing('lives', 100_000, 105_000), alarm('lives', 102_004, 108_004)),
   ],
   [
     'a message about an incident that there is not',
@@ -275,8 +288,7 @@ describe('the checker', () => {
 
   it('lets a ping be taken that lay in the socket of a frozen process for longer than its sender waited', () => {
     const [from, to] = [SAMPLE_STARTED_AT + 61_000, SAMPLE_STARTED_AT + 101_000];
-    const freeze = { kind: 'freeze', target: 'Flatline', startedAt: from, endedAt: to };
-    const run = sampleRun({ jobs: [DIES], untilMs: UNTIL_MS, faults: [freeze] });
+    const run = freeze('Flatline', 61_000, 101_000)(sampleRun({ jobs: [DIES], untilMs: UNTIL_MS }));
     const given: PingEntry = { ...first(run, 'dies'), sentAt: from + 1_000, endedAt: from + 6_000, status: null };
     const told = incidents('dies', ([one]) => [{ ...one!, endedAt: to + 1_000 }])([...run, given]);
     const recovered = both(
@@ -287,6 +299,15 @@ describe('the checker', () => {
       alarm('dies', 180_000, null),
     )(told);
     expect(check(recovered).violations).toEqual([]);
+  });
+
+  it('cannot judge an alarm about a job that failed to get through when one ingest of several was away', () => {
+    const run = both(
+      freeze('ingest-1', 99_000, 107_000),
+      failing('lives', 100_000, 105_000),
+      alarm('lives', 102_004, 108_004),
+    );
+    expect(check(run(clean()))).toMatchObject({ violations: [], figures: { alarmsOpen: 1 } });
   });
 
   it('cannot judge a journal that ends in the middle', () => {

@@ -1,4 +1,4 @@
-import { isOnTheWayIn } from '../faults/fault';
+import { isOnTheWayIn, takesEveryPing } from '../faults/fault';
 import type { Entry, FaultEntry, MessageEntry, RunEntry, ToldIncident } from '../journal/entries';
 import { type DueRules, dueAlarms, type DueAlarm, judgeAlarm, mayBeClosedByPause, tellBy } from './check-alarms';
 import { checkEndings } from './check-endings';
@@ -92,6 +92,8 @@ interface Context {
   readonly run: RunEntry;
   /** By faults that may keep a ping from getting through. */
   readonly onTheWayIn: readonly Span[];
+  /** Times in which no ping could be stored, as Flatline has to know. */
+  readonly outages: readonly Span[];
   /** By any fault: all of them may delay that somebody is told. */
   readonly disturbances: readonly Span[];
   readonly clockFaults: readonly FaultEntry[];
@@ -124,6 +126,10 @@ function contextOf(entries: readonly Entry[]): Context {
       faults.filter(({ target }) => isOnTheWayIn(target)),
       THROUGH_AGAIN_MS,
     ),
+    outages: disturbancesOf(
+      faults.filter(({ target }) => takesEveryPing(target)),
+      0,
+    ),
     disturbances: disturbancesOf(faults, SETTLE_MS),
     clockFaults: faults.filter(({ kind }) => kind === 'clock'),
     endedAt: quiet.endedAt,
@@ -147,7 +153,13 @@ function checkHeartbeat(truth: Truth, context: Context): HeartbeatResult {
   }));
   const isClosedByPause = ({ endedAt }: ToldIncident): boolean =>
     endedAt !== null && mayBeClosedByPause(truth, endedAt, SKEW_MS);
-  const judgements = incidents.map((incident) => judgeAlarm(truth, incident, skewAt(incident.startedAt, context)));
+  const judgements = incidents.map((incident) =>
+    judgeAlarm(truth, incident, {
+      skewMs: skewAt(incident.startedAt, context),
+      outages: context.outages,
+      leaseMs: context.run.leaseMs,
+    }),
+  );
   const rules: DueRules = {
     disturbances: context.onTheWayIn,
     leaseMs: context.run.leaseMs,

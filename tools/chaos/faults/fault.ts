@@ -80,6 +80,11 @@ export function isOnTheWayIn(target: string): boolean {
   return /^(gateway|ingest|Kafka|Flatline|embedded-Postgres|machine|way-in|everything)/.test(target);
 }
 
+/** Whether no ping at all can be stored without it: Flatline has to know that nobody could reach it meanwhile. */
+export function takesEveryPing(target: string): boolean {
+  return /^(ingest|Kafka|Flatline|embedded-Postgres.*|machine)$/.test(target);
+}
+
 /** As it stands in tables: `freeze ingest-1 4.2 s`. */
 export function nameOf({ kind, target, from, lastsMs, amountMs }: Omit<FaultPlan, 'atMs'>): string {
   const place = from === undefined ? '' : ` from ${from}`;
