@@ -301,6 +301,18 @@ describe('the checker', () => {
     expect(check(recovered).violations).toEqual([]);
   });
 
+  it('knows that Flatline is away until a probe gets through again, unless the network before it was bad, too', () => {
+    const held = both(failing('lives', 100_000, 105_000), alarm('lives', 102_004, 108_004));
+    const kill = both(freeze('Flatline', 99_000, 99_001), held);
+    const probe: SampleJob = { ...STRICT, id: 'probe', intervalMs: 500, spells: LIVES.spells };
+    const run = sampleRun({ jobs: [LIVES, probe], untilMs: UNTIL_MS }).map((entry) =>
+      entry.type === 'job' && entry.id === 'probe' ? { ...entry, probeOf: 0 } : entry,
+    );
+    const away = failing('probe', 99_000, 106_000)(kill(run));
+    expect(check(away).violations.map(({ kind }) => kind)).toEqual(['false']);
+    expect(check(freeze('way-in', 98_000, 101_000)(away)).violations).toEqual([]);
+  });
+
   it('cannot judge an alarm about a job that failed to get through when one ingest of several was away', () => {
     const run = both(
       freeze('ingest-1', 99_000, 107_000),

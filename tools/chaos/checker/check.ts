@@ -1,9 +1,10 @@
-import { isOnTheWayIn, takesEveryPing } from '../faults/fault';
+import { isOnTheWayIn } from '../faults/fault';
 import type { Entry, FaultEntry, MessageEntry, RunEntry, ToldIncident } from '../journal/entries';
 import { type DueRules, dueAlarms, type DueAlarm, judgeAlarm, mayBeClosedByPause, tellBy } from './check-alarms';
 import { checkEndings } from './check-endings';
 import { checkKeys, checkOneForEachSilence, checkOrder, countRepeats, type Mailbox } from './check-messages';
 import { checkPings, SKEW_MS } from './check-pings';
+import { outagesOf } from './outages';
 import { disturbancesOf, type Span, type Truth, truthsOf } from './truth';
 import { clock, type Violation } from './verdict';
 
@@ -126,10 +127,7 @@ function contextOf(entries: readonly Entry[]): Context {
       faults.filter(({ target }) => isOnTheWayIn(target)),
       THROUGH_AGAIN_MS,
     ),
-    outages: disturbancesOf(
-      faults.filter(({ target }) => takesEveryPing(target)),
-      0,
-    ),
+    outages: outagesOf(entries),
     disturbances: disturbancesOf(faults, SETTLE_MS),
     clockFaults: faults.filter(({ kind }) => kind === 'clock'),
     endedAt: quiet.endedAt,

@@ -85,6 +85,11 @@ export function takesEveryPing(target: string): boolean {
   return /^(ingest|Kafka|Flatline|embedded-Postgres.*|machine)$/.test(target);
 }
 
+/** Whether it is the way from the jobs to Flatline, of which nobody in there knows whether it is open. */
+export function isBeforeTheDoor(target: string): boolean {
+  return /^(gateway|way-in|everything)$/.test(target);
+}
+
 /** As it stands in tables: `freeze ingest-1 4.2 s`. */
 export function nameOf({ kind, target, from, lastsMs, amountMs }: Omit<FaultPlan, 'atMs'>): string {
   const place = from === undefined ? '' : ` from ${from}`;
