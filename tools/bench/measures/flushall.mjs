@@ -30,7 +30,7 @@ export async function measureFlushall({ target, api, database, options, say }) {
 
     say(`flushall: FLUSHALL, ${count(expected)} to be armed again`);
     const cpu = watchCpu(target);
-    const stopMemory = watchMemory(target);
+    const stopMemory = watchMemory(target, 2_000);
     const startedAt = performance.now();
     await redis.flushall();
     const elapsedMs = () => performance.now() - startedAt;

@@ -1,14 +1,17 @@
 /** What the product says of itself at /metrics, in the text format of Prometheus: all its processes together. */
 
 const ANSWER_WITHIN_MS = 10_000;
+const LAG = 'flatline_watermark_lag_seconds';
 
 /**
  * @param {string} text
+ * @param {string} only names that begin with this
  * @returns {Map<string, { labels: Record<string, string>, value: number }[]>} by name
  */
-function parse(text) {
+function parse(text, only = '') {
   const found = new Map();
   for (const line of text.split('\n')) {
+    if (!line.startsWith(only)) continue;
     const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/.exec(line);
     if (!match) continue;
     const labels = Object.fromEntries([...(match[2] ?? '').matchAll(/(\w+)="([^"]*)"/g)].map((m) => [m[1], m[2]]));
@@ -51,7 +54,7 @@ export async function readProgress(target) {
     accepted: sum('flatline_pings_accepted_total'),
     applied: sum('flatline_pings_applied_total'),
     refused: sum('flatline_pings_refused_total'),
-    lagSeconds: lagOf(target, metrics.get('flatline_watermark_lag_seconds') ?? []),
+    lagSeconds: lagOf(target, metrics.get(LAG) ?? []),
   };
 }
 
@@ -63,7 +66,7 @@ export async function readLag(target) {
   const answers = await Promise.allSettled(target.metricsUrls('deadline-scheduler').map(textOf));
   return lagOf(
     target,
-    answers.flatMap(({ value }) => parse(value ?? '').get('flatline_watermark_lag_seconds') ?? []),
+    answers.flatMap(({ value }) => parse(value ?? '', LAG).get(LAG) ?? []),
   );
 }
 
@@ -80,8 +83,11 @@ export async function readArmed(target) {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Samples the watermark lag until stopped; answers all samples, in seconds. */
-export function watchLag(target, everyMs = 250) {
+/**
+ * Samples the watermark lag until stopped; answers all samples, in seconds. A sample takes some 15 ms of processor time
+ * of the two cores that are being measured; lag grows by no more than half a second between two.
+ */
+export function watchLag(target, everyMs = 500) {
   const lags = [];
   let isStopped = false;
   const loop = (async () => {
