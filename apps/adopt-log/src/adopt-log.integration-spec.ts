@@ -5,6 +5,7 @@ import {
   DatabaseSession,
   migrate,
   nextOffset,
+  noteCutOff,
   PartitioningWatch,
   requirePartitioning,
   requireSameLog,
@@ -175,6 +176,36 @@ describe.each(['postgres', 'kafka'])('adopting a log on %s', (adapter) => {
     };
     await expect(adopt({}, { log: meanwhile })).rejects.toThrow(/moves: somebody reads it/);
     expect(await dataSource.query('SELECT 1 FROM absence')).toEqual([]);
+  });
+
+  /** Guarded by `noteCutOff` in libs/persistence/src/consumer-offsets.ts. */
+  it('stands where the log ended before the position, however far it has grown since, until it is adopted', async () => {
+    const at = { group: DEADLINE_SCHEDULER_GROUP, topic: INCIDENTS_TOPIC, partition: 0 };
+    await stand(at.group, at.topic, 2);
+    const read: string[] = [];
+    const position = () => nextOffset(dataSource.manager, at, { identity: log.identity(), start: 0 }, 0);
+    const subscription = await log.consume({
+      topic: at.topic,
+      group: 'cut off',
+      maxRecords: 10,
+      handler: {
+        position,
+        outOfRange: (_partition, found) => noteCutOff(dataSource.manager, at, found, Date.now()),
+        handle: async (_partition, records) => void read.push(...records.map(({ value }) => value.toString())),
+      },
+    });
+    await eventually(() => expect(position()).rejects.toThrow(/has ended before position 2 of .*adopt-log/));
+    const producer = await log.producer();
+    const values = ['a', 'b', 'c', 'd'];
+    await producer.append(
+      INCIDENTS_TOPIC,
+      values.map((value) => ({ partition: 0, key: 'a', value: Buffer.from(value) })),
+    );
+    expect(await misplacements()).toEqual(['deadline-scheduler truncated']);
+    await adopt();
+    await eventually(() => expect(read).toEqual(values), { withinMs: 15_000 });
+    expect(log.troubles()).toEqual([]);
+    await subscription.close();
   });
 
   it('lowers a watermark with what the ingests have claimed, and never raises one', async () => {

@@ -72,7 +72,7 @@ async function movePosition(
 ): Promise<void> {
   const forgotten = JSON.stringify({ ingests: {}, spells: [], adoptedAt: now.getTime() });
   const [, moved] = await manager.query<[unknown, number]>(
-    `UPDATE consumer_offset SET next_offset = $6, log_identity = $7, updated_at = $8,
+    `UPDATE consumer_offset SET next_offset = $6, log_identity = $7, updated_at = $8, cut_off_at = NULL,
        ingests = CASE WHEN ingests IS NOT NULL THEN $9::jsonb END
      WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND log_identity = $5`,
     [group, topic, partition, position, identity, bounds.start, adopted, now, forgotten],

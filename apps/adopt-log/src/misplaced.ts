@@ -14,7 +14,7 @@ export interface Wanted {
  *
  * - `replaced`: it is the position in another log
  * - `expired`: the log begins behind it; records were dropped before they were read
- * - `truncated`: the log ends before it; records that were there are gone
+ * - `truncated`: the log ends before it, or did so once; records that were there are gone
  */
 export type Misplacement = 'replaced' | 'expired' | 'truncated';
 
@@ -38,12 +38,13 @@ interface PositionRow {
   readonly log_identity: string;
   readonly next_offset: string;
   readonly watermark: Date | null;
+  readonly cut_off_at: Date | null;
 }
 
 /** Every stored position that the connected log does not hold, in the order of group, topic and partition. */
 export async function findMisplaced(manager: EntityManager, log: EventLog, wanted: Wanted): Promise<Misplaced[]> {
   const rows = await manager.query<PositionRow[]>(
-    `SELECT consumer_group, topic, partition, log_identity, next_offset, watermark FROM consumer_offset
+    `SELECT consumer_group, topic, partition, log_identity, next_offset, watermark, cut_off_at FROM consumer_offset
      WHERE topic = ANY($1::text[]) AND ($2::text IS NULL OR consumer_group = $2)
        AND ($3::text IS NULL OR topic = $3) AND ($4::int IS NULL OR partition = $4)
      ORDER BY consumer_group, topic, partition`,
@@ -51,19 +52,24 @@ export async function findMisplaced(manager: EntityManager, log: EventLog, wante
   );
   const misplaced: Misplaced[] = [];
   for (const row of rows) {
-    const { consumer_group: group, topic, partition, log_identity: identity, watermark } = row;
+    const { consumer_group: group, topic, partition, log_identity: identity, watermark, cut_off_at: cutOffAt } = row;
     const position = Number(row.next_offset);
     const bounds = await boundsOf(log, topic, partition);
-    const why = misplacement(identity === log.identity(), position, bounds);
+    const why = misplacement(identity === log.identity(), position, bounds, cutOffAt);
     if (why) misplaced.push({ group, topic, partition, why, position, identity, bounds, watermark });
   }
   return misplaced;
 }
 
-function misplacement(isSameLog: boolean, position: number, { start, end }: LogBounds): Misplacement | null {
+function misplacement(
+  isSameLog: boolean,
+  position: number,
+  { start, end }: LogBounds,
+  cutOffAt: Date | null,
+): Misplacement | null {
   if (!isSameLog) return 'replaced';
   if (position < start) return 'expired';
-  return position > end ? 'truncated' : null;
+  return position > end || cutOffAt !== null ? 'truncated' : null;
 }
 
 /** A log that was replaced may be empty as yet. */

@@ -74,7 +74,7 @@ async function lower({ dataSource }: CommandParts, order: Order, to: number): Pr
 const REASONS: Record<Misplacement, string> = {
   replaced: 'belongs to another log',
   expired: 'lies before what the log holds, records were dropped unread',
-  truncated: 'lies behind the end of the log, records are gone',
+  truncated: 'lay behind the end of the log, records are gone',
 };
 
 function lineOf({ group, topic, partition, why, position, identity, bounds, watermark }: Misplaced): string {

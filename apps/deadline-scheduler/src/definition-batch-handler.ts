@@ -1,5 +1,11 @@
 import { shardOf, type AbsenceRules } from '@flatline/domain';
-import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
+import {
+  type EventLog,
+  type LogRecord,
+  type PartitionHandler,
+  PositionMoved,
+  type PositionOutOfRange,
+} from '@flatline/event-log';
 import {
   DEADLINE_SCHEDULER_GROUP,
   eventParser,
@@ -8,7 +14,16 @@ import {
   HEARTBEATS_TOPIC,
   MalformedEvent,
 } from '@flatline/events';
-import { bury, isPoison, moveOffset, nextOffset, type PoisonRecord, reasonOf } from '@flatline/persistence';
+import {
+  bury,
+  type ConsumerPosition,
+  isPoison,
+  moveOffset,
+  nextOffset,
+  noteCutOff,
+  type PoisonRecord,
+  reasonOf,
+} from '@flatline/persistence';
 import type { Clock, Logger } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { foldDefinition, type Folded } from './fold';
@@ -51,12 +66,17 @@ export class DefinitionBatchHandler implements PartitionHandler {
     const { start } = await log.bounds(HEARTBEATS_TOPIC, partition);
     const offset = await nextOffset(
       dataSource.manager,
-      { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition },
+      positionOf(partition),
       { identity: log.identity(), start },
       clock.now(),
     );
     this.offsets.set(partition, offset);
     return offset;
+  }
+
+  async outOfRange(partition: number, found: PositionOutOfRange): Promise<void> {
+    const { dataSource, clock } = this.parts;
+    await noteCutOff(dataSource.manager, positionOf(partition), found, clock.now());
   }
 
   async handle(partition: number, records: readonly LogRecord[]): Promise<void> {
@@ -103,8 +123,7 @@ export class DefinitionBatchHandler implements PartitionHandler {
       const poison = [...unread, ...refused];
       await bury(manager, poison, clock.now());
       if (deleted.length > 0) await history.forget(manager, deleted);
-      const position = { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition };
-      if (!(await moveOffset(manager, position, move, clock.now()))) throw new PositionMoved();
+      if (!(await moveOffset(manager, positionOf(partition), move, clock.now()))) throw new PositionMoved();
       return { folded, poison };
     });
   }
@@ -177,4 +196,8 @@ function readDefinitions(records: readonly LogRecord[]): ReadDefinitions {
   }
   deleted.forEach((id) => defined.delete(id));
   return { defined, deleted: [...deleted], poison };
+}
+
+function positionOf(partition: number): ConsumerPosition {
+  return { group: DEADLINE_SCHEDULER_GROUP, topic: HEARTBEATS_TOPIC, partition };
 }

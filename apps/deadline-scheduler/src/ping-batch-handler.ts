@@ -10,8 +10,15 @@ import {
   type AbsenceRules,
   type ShardProgress,
 } from '@flatline/domain';
-import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
-import { PINGS_TOPIC } from '@flatline/events';
+import {
+  type EventLog,
+  type LogRecord,
+  type PartitionHandler,
+  PositionMoved,
+  type PositionOutOfRange,
+} from '@flatline/event-log';
+import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
+import { noteCutOff } from '@flatline/persistence';
 import type { HealthRegistry, Logger, Tracing } from '@flatline/service-kernel';
 import { type BatchEvent, readBatch } from './batch';
 import { BatchTransaction, type BatchTransactionParts } from './batch-transaction';
@@ -76,6 +83,12 @@ export class PingBatchHandler implements PartitionHandler {
     this.shards.set(shard, { position, absences });
     await this.parts.assigned(shard);
     return position.nextOffset;
+  }
+
+  async outOfRange(shard: number, found: PositionOutOfRange): Promise<void> {
+    const { dataSource, clock } = this.parts;
+    const position = { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard };
+    await noteCutOff(dataSource.manager, position, found, clock.now());
   }
 
   async handle(shard: number, records: readonly LogRecord[]): Promise<void> {

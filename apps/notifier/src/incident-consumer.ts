@@ -1,7 +1,13 @@
 import type { ChannelRegistry } from '@flatline/channels';
-import { type EventLog, type LogRecord, type PartitionHandler, PositionMoved } from '@flatline/event-log';
+import {
+  type EventLog,
+  type LogRecord,
+  type PartitionHandler,
+  PositionMoved,
+  type PositionOutOfRange,
+} from '@flatline/event-log';
 import { INCIDENTS_TOPIC, NOTIFIER_GROUP } from '@flatline/events';
-import { bury, isPoison, moveOffset, nextOffset, type PoisonRecord, reasonOf } from '@flatline/persistence';
+import { bury, isPoison, moveOffset, nextOffset, noteCutOff, type PoisonRecord, reasonOf } from '@flatline/persistence';
 import type { Clock, Logger, Tracing } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { DefaultChannels } from './default-channels';
@@ -57,6 +63,11 @@ export class IncidentConsumer implements PartitionHandler {
     const { log, dataSource, clock } = this.parts;
     const { start } = await log.bounds(INCIDENTS_TOPIC, partition);
     return nextOffset(dataSource.manager, positionOf(partition), { identity: log.identity(), start }, clock.now());
+  }
+
+  async outOfRange(partition: number, found: PositionOutOfRange): Promise<void> {
+    const { dataSource, clock } = this.parts;
+    await noteCutOff(dataSource.manager, positionOf(partition), found, clock.now());
   }
 
   async handle(partition: number, records: readonly LogRecord[]): Promise<void> {

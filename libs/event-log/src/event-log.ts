@@ -181,7 +181,7 @@ export interface PartitionHandler {
   /**
    * The position lies outside what the log holds. The partition stands still and `troubles()` says so; there is no
    * automatic reset. Reading goes on when `position` (asked every 5 s) answers an offset the log holds, which is what an
-   * operator's command to adopt the log brings about. Called once per such spell.
+   * operator's command to adopt the log brings about. Called once per such spell, and again when it fails.
    */
   outOfRange?(partition: number, error: PositionOutOfRange): void | Promise<void>;
 }

@@ -177,10 +177,10 @@ export class PartitionWorker {
     this.position = null;
     if (!this.outOfRange) {
       const error = new PositionOutOfRange(topic, partition, position, start, end);
+      await handler.outOfRange?.(partition, error); // until it could take note
       this.outOfRange = error;
-      const whatToDo = 'nothing is read there until the log is back, or adopted with dist/apps/adopt-log/main.js';
+      const whatToDo = 'nothing is read there until an operator adopts the log with dist/apps/adopt-log/main.js';
       logger.error({ topic, partition, position, start, end }, `${error.message}; ${whatToDo}`);
-      await handler.outOfRange?.(partition, error);
     }
     await this.pause(OUT_OF_RANGE_RETRY_MS);
   }

@@ -40,4 +40,9 @@ class Misfits extends SqlMigration {
   protected readonly file = '0004-misfits.sql';
 }
 
-export const migrations = [Foundation, TraceContext, MissedAndUnknown, Misfits];
+class CutOff extends SqlMigration {
+  readonly name = 'CutOff1763900000005';
+  protected readonly file = '0005-cut-off.sql';
+}
+
+export const migrations = [Foundation, TraceContext, MissedAndUnknown, Misfits, CutOff];
