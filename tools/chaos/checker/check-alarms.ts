@@ -53,14 +53,15 @@ export function judgeAlarm(truth: Truth, incident: ToldIncident, rules: AlarmRul
       why: `down at ${clock(downAt)}, ${since} after the sign of life of ${clock(last.from)}; ${alarmAfterMs / 1000} s are allowed`,
     };
   }
-  const held = heldUp(truth, last.to, downAt, rules);
+  const held = heldUp(truth, last, downAt, rules);
   if (held && incident.reason !== 'unverified') {
     const since = clock(held.sentAt);
     return { kind: 'false', why: `down at ${clock(downAt)}; it had tried at ${since}, when nobody could get through` };
   }
   const meant = dues.filter((at) => at > last.to && at < downAt);
   const tried = meant.find((at) => at + TRIED_MS < downAt - skewMs);
-  if (tried === undefined || !wasAlive(truth, downAt)) return meant.length > 0 ? { kind: 'open' } : { kind: 'true' };
+  if (tried === undefined || !wentOn(truth, tried, downAt))
+    return meant.length > 0 ? { kind: 'open' } : { kind: 'true' };
   // Told so after repeated blackouts, and says so.
   if (incident.reason === 'unverified') return { kind: 'open' };
   return {
@@ -69,15 +70,19 @@ export function judgeAlarm(truth: Truth, incident: ToldIncident, rules: AlarmRul
   };
 }
 
-/** An attempt that had time enough before the alarm, met an outage, and was made good as soon as that was possible. */
+/**
+ * An attempt that was in time, met an outage, and was made good as soon as that was possible. In time means that there was
+ * no silence before it that is worth an alarm, however late that came.
+ */
 function heldUp(
-  { attempts, proofs }: Truth,
-  lastAt: number,
+  { attempts, proofs, alarmAfterMs }: Truth,
+  last: Span,
   downAt: number,
   { outages, skewMs, leaseMs }: AlarmRules,
 ): PingEntry | undefined {
+  const inTimeUntil = Math.min(downAt, last.from + alarmAfterMs) - skewMs;
   return attempts.find(({ sentAt, endedAt, status }) => {
-    if (status === 200 || sentAt <= lastAt || sentAt >= downAt - skewMs) return false;
+    if (status === 200 || sentAt <= last.to || sentAt >= inTimeUntil) return false;
     const made = proofs.find(({ from }) => from > sentAt);
     return outages.some(
       ({ from, to }) =>
@@ -89,12 +94,17 @@ function heldUp(
   });
 }
 
-/** Whether the job had meant to ping, or was trying to, less than an interval before. */
-function wasAlive({ attempts, dues, job }: Truth, at: number): boolean {
-  const from = at - job.intervalMs - UNPUNCTUAL_MS;
-  return (
-    dues.some((due) => due > from && due < at) || attempts.some(({ sentAt, endedAt }) => sentAt < at && endedAt > from)
-  );
+/** Whether the job went on from one instant to another: never silent for long enough for an alarm, nor at the end. */
+function wentOn({ alarmAfterMs, attempts, dues, job }: Truth, from: number, to: number): boolean {
+  const signs = [...dues.map((at) => ({ sentAt: at, endedAt: at })), ...attempts]
+    .filter(({ sentAt, endedAt }) => endedAt >= from && sentAt < to)
+    .sort((a, b) => a.sentAt - b.sentAt);
+  let heardAt = from;
+  for (const { sentAt, endedAt } of signs) {
+    if (sentAt - heardAt > alarmAfterMs) return false;
+    heardAt = Math.max(heardAt, endedAt);
+  }
+  return to - heardAt < job.intervalMs + UNPUNCTUAL_MS;
 }
 
 /** A time in which nothing can have come from the job, long enough that an alarm had to come. */

@@ -313,6 +313,36 @@ describe('the checker', () => {
     expect(check(freeze('way-in', 98_000, 101_000)(away)).violations).toEqual([]);
   });
 
+  it('takes an alarm for true that comes late, about a job that was silent before it met an outage', () => {
+    const late = both(freeze('Flatline', 126_000, 130_000), failing('returns', 126_000, 131_000));
+    const jobs = [
+      {
+        ...RETURNS,
+        spells: [
+          { from: 0, to: 40_000 },
+          { from: 126_500, to: UNTIL_MS },
+        ],
+      },
+    ];
+    const run = sampleRun({ jobs, untilMs: UNTIL_MS });
+    const moved = incidents('returns', (all) =>
+      all.map((each) => ({ ...each, startedAt: SAMPLE_STARTED_AT + 131_000, endedAt: SAMPLE_STARTED_AT + 131_504 })),
+    );
+    expect(check(moved(late(run))).violations.filter(({ kind }) => kind === 'false')).toEqual([]);
+  });
+
+  it('cannot judge an alarm about a job that had given up for long enough before it tried again', () => {
+    const spells = [
+      { from: 0, to: 110_000 },
+      { from: 140_000, to: UNTIL_MS },
+    ];
+    const failed = both(failing('gives up', 100_000, 112_000), failing('gives up', 140_000, 143_000));
+    const run = failed(sampleRun({ jobs: [{ ...STRICT, id: 'gives up', spells }], untilMs: UNTIL_MS }));
+    const [startedAt, endedAt] = [SAMPLE_STARTED_AT + 141_000, SAMPLE_STARTED_AT + 144_004];
+    const down = incidents('gives up', ([one]) => [{ ...one!, startedAt, endedAt }])(run);
+    expect(check(down).violations.filter(({ kind }) => kind === 'false')).toEqual([]);
+  });
+
   it('cannot judge an alarm about a job that failed to get through when one ingest of several was away', () => {
     const run = both(
       freeze('ingest-1', 99_000, 107_000),
