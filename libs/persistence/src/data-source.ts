@@ -80,6 +80,9 @@ const MIGRATION_LOCK = 7_310_511;
 /** Brings the schema up to date. Its own step: run it before the services of a version start. Safe to run twice. */
 export async function migrate(databaseUrl: string): Promise<void> {
   const guard = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  // It is idle while migrations run, so nobody hears of its end; unheard it would end the process. Each migration is one
+  // transaction, whoever else begins to migrate.
+  guard.on('error', () => undefined);
   await guard.connect();
   try {
     await guard.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
