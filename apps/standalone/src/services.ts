@@ -6,6 +6,7 @@ import { NotifierModule } from '@flatline/app-notifier';
 import { openInfrastructure } from '@flatline/infrastructure';
 import { migrate } from '@flatline/persistence';
 import { endBecause, type Kernel, KernelModule, startHttpApplication } from '@flatline/service-kernel';
+import { persistently } from './persistently';
 
 @Module({})
 class StandaloneRoot {}
@@ -28,11 +29,12 @@ const EXCLUSIVE_INGEST_ID = 'standalone';
  * what happened while nobody listened is worked through first.
  */
 export async function startServices(kernel: Kernel, databaseUrl: string): Promise<RunningServices> {
-  await migrate(databaseUrl);
-  const { providers, dataSource } = await openInfrastructure(kernel, databaseUrl);
-  const { newKey } = await ensureBootstrapKey(dataSource, kernel.clock, {
-    apiKey: kernel.config.FLATLINE_BOOTSTRAP_API_KEY,
-  });
+  const isOurs = kernel.config.DATABASE_URL === undefined;
+  const done = <Result>(step: () => Promise<Result>): Promise<Result> => (isOurs ? persistently(kernel, step) : step());
+  await done(() => migrate(databaseUrl));
+  const { providers, dataSource } = await done(() => openInfrastructure(kernel, databaseUrl));
+  const apiKey = kernel.config.FLATLINE_BOOTSTRAP_API_KEY;
+  const { newKey } = await done(() => ensureBootstrapKey(dataSource, kernel.clock, { apiKey }));
   const root = {
     module: StandaloneRoot,
     imports: [
