@@ -17,15 +17,16 @@ const patiently = { withinMs: 30_000 };
 describe('timers on Postgres when something breaks', () => {
   const database = useTestDatabase('timerfailures');
   const lines: string[] = [];
-  const logger = {
-    info: () => undefined,
-    warn: (_fields: object, message: string) => void lines.push(message),
-    error: (_fields: object, message: string) => void lines.push(message),
+  const errors: unknown[] = [];
+  const log = ({ err }: { err?: unknown }, message: string): void => {
+    lines.push(message);
+    errors.push(err);
   };
+  const logger = { info: () => undefined, warn: log, error: log };
   const closers: (() => Promise<unknown>)[] = [];
 
   beforeEach(() => {
-    lines.length = 0;
+    lines.length = errors.length = 0;
   });
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -107,6 +108,9 @@ describe('timers on Postgres when something breaks', () => {
     await eventually(() => queue.wakeAt([{ id: 'next', at: clock.now() + 100 }]), patiently);
     await eventually(() => expect(woken).toContain('next'));
     expect(lines.length).toBeLessThan(10);
+    // Of the connections that were lost, no key by which their queries can be cancelled.
+    expect(lines).toContain('the connection of the timers failed');
+    for (const error of errors) expect(error).not.toHaveProperty('client');
   });
 
   it('gives up on a server that no longer answers, and closes within 2 s', async () => {

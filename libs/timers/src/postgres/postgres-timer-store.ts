@@ -52,7 +52,10 @@ export class PostgresTimerStore implements TimerStore {
 
   constructor(private readonly parts: { databaseUrl: string; clock: TimersClock }) {
     this.shared = new SharedConnection(parts.databaseUrl);
-    this.shared.on('error', (error: Error) => this.listeners.forEach((listener) => listener(error)));
+    this.shared.on('error', (error: Error & { client?: unknown }) => {
+      delete error.client; // the pool adds it, with the key by which anybody may cancel its queries
+      for (const listener of this.listeners) listener(error);
+    });
     const doorbell = new Doorbell(this.shared);
     const { looks } = this;
     this.backendFactory = (name, opts, { withBlockingConnection } = {}) => {
