@@ -1,7 +1,8 @@
 import fc from 'fast-check';
-import type { Entry, HistoryEntry, IncidentsEntry, MessageEntry, PingEntry, ToldIncident } from '../journal/entries';
+import type { Entry, PingEntry } from '../journal/entries';
 import { check } from './check';
-import { messagesInOrder, SAMPLE_STARTED_AT, type SampleJob, sampleRun, toldOf } from './sample-run';
+import { alarm, both, change, failing, first, freeze, history, incidents, messages, pause, type Plant } from './plants';
+import { SAMPLE_STARTED_AT, type SampleJob, sampleRun } from './sample-run';
 import type { ViolationKind } from './verdict';
 
 const UNTIL_MS = 300_000;
@@ -18,80 +19,6 @@ const RETURNS: SampleJob = {
 };
 const NEW: SampleJob = { ...STRICT, id: 'new', spells: [] };
 const clean = (): Entry[] => sampleRun({ jobs: [LIVES, DIES, RETURNS, NEW], untilMs: UNTIL_MS });
-
-/** Entries of one kind, of one job, replaced. */
-function change<Type extends Entry['type']>(
-  entries: readonly Entry[],
-  type: Type,
-  id: string,
-  replace: (entry: Extract<Entry, { type: Type }>) => Entry[],
-): Entry[] {
-  return entries.flatMap((entry) =>
-    entry.type === type && 'id' in entry && entry.id === id
-      ? replace(entry as Extract<Entry, { type: Type }>)
-      : [entry],
-  );
-}
-
-const history = (id: string, replace: (pings: HistoryEntry['pings']) => HistoryEntry['pings']) => (entries: Entry[]) =>
-  change(entries, 'history', id, (entry) => [{ ...entry, pings: replace(entry.pings) }]);
-
-const incidents = (id: string, replace: (all: readonly ToldIncident[]) => ToldIncident[]) => (entries: Entry[]) =>
-  change(entries, 'incidents', id, (entry: IncidentsEntry) => [{ ...entry, incidents: replace(entry.incidents) }]);
-
-const messages = (id: string, replace: (message: MessageEntry) => MessageEntry[]) => (entries: Entry[]) => {
-  const changed = change(entries, 'message', id, replace);
-  return [...changed.filter(({ type }) => type !== 'message'), ...messagesInOrder(changed)];
-};
-
-/** Flatline opens an incident, tells of it, and ends it when told. */
-const alarm = (id: string, startedMs: number, endedMs: number | null) => (entries: Entry[]) => {
-  const incident: ToldIncident = {
-    ...{ id: `${id}!planted`, startedAt: SAMPLE_STARTED_AT + startedMs, reason: 'missed', isRaisedInError: false },
-    endedAt: endedMs === null ? null : SAMPLE_STARTED_AT + endedMs,
-  };
-  const noted = incidents(id, (all) => [...all, incident].sort((a, b) => a.startedAt - b.startedAt))(entries);
-  const told = [...noted, ...toldOf(id, incident)];
-  return [...told.filter(({ type }) => type !== 'message'), ...messagesInOrder(told)];
-};
-
-/** The pings of a job fail in this time. */
-const failing = (id: string, fromMs: number, toMs: number) => (entries: Entry[]) => {
-  const isIn = (at: number): boolean => at >= SAMPLE_STARTED_AT + fromMs && at < SAMPLE_STARTED_AT + toMs;
-  const failed = change(entries, 'ping', id, (ping) => [
-    isIn(ping.sentAt) ? { ...ping, status: 503, pingId: null } : ping,
-  ]);
-  return history(id, (pings) => pings.filter(({ at }) => !isIn(at)))(failed);
-};
-
-const freeze = (target: string, fromMs: number, toMs: number) => (entries: Entry[]) => [
-  ...entries,
-  {
-    ...{ type: 'fault' as const, kind: 'freeze', target, name: `freeze ${target}` },
-    ...{ startedAt: SAMPLE_STARTED_AT + fromMs, endedAt: SAMPLE_STARTED_AT + toMs },
-  },
-];
-
-const pause = (id: string, fromMs: number, toMs: number) => (entries: Entry[]) => [
-  ...entries,
-  ...(
-    [
-      ['pause', fromMs],
-      ['resume', toMs],
-    ] as const
-  ).map(([action, ms]): Entry => {
-    const sentAt = SAMPLE_STARTED_AT + ms;
-    return { type: 'control', id, action, sentAt, endedAt: sentAt + 20 };
-  }),
-];
-
-type Plant = (entries: Entry[]) => Entry[];
-const both =
-  (...plants: Plant[]): Plant =>
-  (entries) =>
-    plants.reduce((sum, plant) => plant(sum), entries);
-const first = (entries: readonly Entry[], id: string): PingEntry =>
-  entries.find((entry): entry is PingEntry => entry.type === 'ping' && entry.id === id)!;
 
 /** Each breaks one promise and nothing else. */
 const PLANTS: readonly [string, ViolationKind, Plant][] = [
