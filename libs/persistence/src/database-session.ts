@@ -15,6 +15,14 @@ export class SessionLost extends Error {
   override readonly name = 'SessionLost';
 }
 
+interface Listening {
+  readonly listener: SessionListener;
+  /** The connection it was begun on; null: none yet. */
+  client: Client | null;
+  readonly begun: () => void;
+  readonly givenUp: (reason: SessionLost) => void;
+}
+
 const RECONNECT_MS = 500;
 const CONNECT_TIMEOUT_MS = 5_000;
 const QUERY_TIMEOUT_MS = 10_000;
@@ -25,7 +33,7 @@ const QUERY_TIMEOUT_MS = 10_000;
  * with it, which {@link generation} tells.
  */
 export class DatabaseSession {
-  private readonly listeners: SessionListener[] = [];
+  private readonly listenings: Listening[] = [];
   private client: Client | null = null;
   private starting: Promise<void> | null = null;
   private reconnecting: NodeJS.Timeout | undefined;
@@ -42,26 +50,35 @@ export class DatabaseSession {
     return this.client ? this.connections : 0;
   }
 
-  /** Connects; afterwards connections that are lost are made again. Rejects when the first attempt fails. */
+  /** Connects; afterwards connections that are lost are made again. Rejects when it fails, and may be tried again. */
   start(): Promise<void> {
-    this.starting ??= this.connect();
+    this.starting ??= this.connect().catch((error: unknown) => {
+      this.starting = null;
+      throw error;
+    });
     return this.starting;
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.reconnecting);
+    for (const { givenUp } of this.listenings) givenUp(new SessionLost('the database session was stopped'));
     const { client } = this;
     this.client = null;
     await client?.end();
   }
 
-  /** Adds a listener, connecting if nobody did yet. Rejects when that, or what the listener does first, fails. */
+  /**
+   * Adds a listener, connecting if nobody did yet. Resolves once it listens, over however many connections; what fails
+   * meanwhile goes to `onError`. Rejects when the first connection fails, or when the session is stopped.
+   */
   async listen(listener: SessionListener): Promise<void> {
     await this.start();
-    this.listeners.push(listener);
-    await this.query(`LISTEN ${listener.channel}`);
-    await listener.onConnected?.();
+    await new Promise<void>((begun, givenUp) => {
+      const listening = { listener, client: null, begun, givenUp };
+      this.listenings.push(listening);
+      if (this.client) void this.begin(listening, this.client);
+    });
   }
 
   /** Runs a statement on the session. Statements of several callers run one after the other. @throws SessionLost */
@@ -82,7 +99,7 @@ export class DatabaseSession {
     client.on('error', this.onError);
     client.on('end', () => this.lost(client));
     client.on('notification', ({ channel, payload, processId }) => {
-      for (const listener of this.listeners) {
+      for (const { listener } of this.listenings) {
         if (listener.channel === channel) listener.onNotification(payload ?? '', processId);
       }
     });
@@ -90,20 +107,34 @@ export class DatabaseSession {
     if (this.stopped) return client.end();
     this.client = client;
     this.connections += 1;
-    for (const listener of this.listeners) {
-      await this.query(`LISTEN ${listener.channel}`);
-      await listener.onConnected?.();
+    for (const listening of this.listenings) await this.begin(listening, client);
+  }
+
+  /** A connection on which that fails is given up: its end makes a new one, on which it is tried again. */
+  private async begin(listening: Listening, client: Client): Promise<void> {
+    if (listening.client === client || this.client !== client) return;
+    listening.client = client;
+    try {
+      await client.query(`LISTEN ${listening.listener.channel}`);
+      await listening.listener.onConnected?.();
+      listening.begun();
+    } catch (error) {
+      this.onError(error);
+      await client.end().catch(this.onError);
     }
   }
 
   private lost(client: Client): void {
-    if (this.client === client) this.client = null;
-    if (this.stopped) return;
-    clearTimeout(this.reconnecting);
+    if (this.client !== client) return;
+    this.client = null;
+    if (!this.stopped) this.reconnect();
+  }
+
+  private reconnect(): void {
     this.reconnecting = setTimeout(() => {
       this.connect().catch((error: unknown) => {
         this.onError(error);
-        this.lost(client);
+        if (!this.stopped) this.reconnect();
       });
     }, RECONNECT_MS);
   }

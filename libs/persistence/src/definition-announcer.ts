@@ -26,7 +26,7 @@ interface Waiting {
  */
 export class DefinitionAnnouncer {
   private readonly waiting = new Map<string, Waiting>();
-  private listening: Promise<void> | null = null;
+  private isListening = false;
 
   constructor(
     private readonly session: DatabaseSession,
@@ -34,7 +34,7 @@ export class DefinitionAnnouncer {
   ) {}
 
   async announce(manager: EntityManager, notice: DefinitionNotice): Promise<Announced> {
-    await this.listen();
+    this.listen(); // in effect before the commit; and if not, the limit is
     const [row] = await manager.query<[{ followers: number[] }]>(
       `SELECT pg_notify($1, $2),
               ARRAY(SELECT pid FROM pg_locks
@@ -62,11 +62,14 @@ export class DefinitionAnnouncer {
   }
 
   /** Begins to listen with the first change. A connection that is lost is made again by the session. */
-  private listen(): Promise<void> {
-    this.listening ??= this.session
-      .listen({ channel: HEARD_CHANNEL, onNotification: (names, by) => this.noteHeard(names.split(' '), by) })
-      .catch(this.onError);
-    return this.listening;
+  private listen(): void {
+    if (this.isListening) return;
+    this.isListening = true;
+    const onNotification = (names: string, by: number): void => this.noteHeard(names.split(' '), by);
+    this.session.listen({ channel: HEARD_CHANNEL, onNotification }).catch((error: unknown) => {
+      this.isListening = false;
+      this.onError(error);
+    });
   }
 
   private noteHeard(names: readonly string[], by: number): void {
