@@ -18,8 +18,8 @@ import { ProjectsService } from './projects/projects.service';
 /**
  * The REST API people and their tools use: heartbeats, their history, channels, projects.
  *
- * Needs, from the kernel module's infrastructure: DataSource, DefinitionAnnouncer, EVENT_LOG. The events it writes into the outbox
- * are published by whoever runs the relay.
+ * Needs, from the kernel module's infrastructure: DataSource, DefinitionAnnouncer, EVENT_LOG. The events it writes into the
+ * outbox are published by whoever runs the relay.
  */
 @Module({
   controllers: [
