@@ -1,3 +1,4 @@
+import { InstallationMismatch } from '@flatline/persistence';
 import { ShutdownSequence, silentLogger, SystemClock } from '@flatline/service-kernel';
 import { persistently } from './persistently';
 
@@ -8,11 +9,13 @@ describe('a step of the start', () => {
   beforeEach(() => {
     tries = 0;
   });
-  const failing = (times: number) => async () => {
-    tries += 1;
-    if (tries <= times) throw new Error('Connection terminated unexpectedly');
-    return 'done';
-  };
+  const failing =
+    (times: number, error = new Error('Connection terminated unexpectedly')) =>
+    async () => {
+      tries += 1;
+      if (tries <= times) throw error;
+      return 'done';
+    };
   const atOnce = async (): Promise<void> => undefined;
 
   it('is tried again when it was interrupted', async () => {
@@ -23,6 +26,12 @@ describe('a step of the start', () => {
   it('fails with its own error when trying again does not help', async () => {
     await expect(persistently({ logger, shutdown }, failing(100), atOnce)).rejects.toThrow('Connection terminated');
     expect(tries).toBe(6);
+  });
+
+  it('is not tried again when somebody has to change something first', async () => {
+    const mistake = new InstallationMismatch('PING_PARTITIONS is 2');
+    await expect(persistently({ logger, shutdown }, failing(100, mistake), atOnce)).rejects.toThrow(mistake);
+    expect(tries).toBe(1);
   });
 
   it('is not tried again once a signal has come', async () => {

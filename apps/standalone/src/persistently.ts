@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isMistake } from '@flatline/infrastructure';
 import type { Kernel } from '@flatline/service-kernel';
 
 const TRIES = 6;
@@ -6,7 +7,8 @@ const PAUSE_MS = 500;
 
 /**
  * A step of the start on a Postgres of our own. Whoever ends that, or a session of it, meanwhile may not do so again, and
- * nobody may be there to start Flatline again; so the step is tried some times. It must leave nothing behind when it fails.
+ * nobody may be there to start Flatline again; so the step is tried some times, unless somebody has to change something
+ * first. It must leave nothing behind when it fails.
  */
 export async function persistently<Result>(
   { logger, shutdown }: Pick<Kernel, 'logger' | 'shutdown'>,
@@ -17,7 +19,7 @@ export async function persistently<Result>(
     try {
       return await step();
     } catch (error) {
-      if (tries === TRIES || shutdown.begun) throw error;
+      if (tries === TRIES || shutdown.begun || isMistake(error)) throw error;
       logger.warn({ err: error, tries }, 'a step of the start failed; trying again');
     }
     await pause(PAUSE_MS);

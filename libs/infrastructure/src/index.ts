@@ -5,7 +5,7 @@ export { startOperatorWatch } from './operator/operator-watch';
 export { startOwnPostgres } from './own-postgres';
 export { type Product, runProduct } from './run-product';
 export { runService, type Service } from './run-service';
-export { ServerAway } from './server-away';
+export { isMistake, ServerAway } from './server-away';
 export { startupProblem } from './startup-problem';
 export { untilServersAnswer } from './until-servers-answer';
 export * from './run-command';
