@@ -17,8 +17,7 @@ import {
   PositionMoved,
   type PositionOutOfRange,
 } from '@flatline/event-log';
-import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
-import { noteCutOff } from '@flatline/persistence';
+import { PINGS_TOPIC } from '@flatline/events';
 import type { HealthRegistry, Logger, Tracing } from '@flatline/service-kernel';
 import { type BatchEvent, readBatch } from './batch';
 import { BatchTransaction, type BatchTransactionParts } from './batch-transaction';
@@ -86,9 +85,8 @@ export class PingBatchHandler implements PartitionHandler {
   }
 
   async outOfRange(shard: number, found: PositionOutOfRange): Promise<void> {
-    const { dataSource, clock } = this.parts;
-    const position = { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard };
-    await noteCutOff(dataSource.manager, position, found, clock.now());
+    const { dataSource, progress, clock } = this.parts;
+    await progress.noteCutOff(dataSource.manager, shard, found, clock.now());
   }
 
   async handle(shard: number, records: readonly LogRecord[]): Promise<void> {

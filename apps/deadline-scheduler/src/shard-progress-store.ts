@@ -1,6 +1,15 @@
 import { type Absence, type ShardProgress, withAbsences } from '@flatline/domain';
+import type { PositionOutOfRange } from '@flatline/event-log';
 import { DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC } from '@flatline/events';
-import { nextOffset, noteAbsence, type PreparedStatement, runPrepared, timestampOf } from '@flatline/persistence';
+import {
+  type ConsumerPosition,
+  nextOffset,
+  noteAbsence,
+  noteCutOff,
+  type PreparedStatement,
+  runPrepared,
+  timestampOf,
+} from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
 
 /** How far a shard is: what was read, the watermark that follows from it, and the absences found on the way. */
@@ -36,7 +45,7 @@ export class ShardProgressStore {
     log: { readonly identity: string; readonly start: number },
     now: number,
   ): Promise<ShardPosition> {
-    await nextOffset(manager, { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard }, log, now);
+    await nextOffset(manager, positionOf(shard), log, now);
     // Position and progress in one look: an owner that was replaced may be committing its last batch just now.
     const [row] = await manager.query<
       { next_offset: string; watermark: Date | null; ingests: Omit<ShardProgress, 'watermark'> | null }[]
@@ -54,6 +63,11 @@ export class ShardProgressStore {
         ...(row?.ingests?.adoptedAt !== undefined && { adoptedAt: row.ingests.adoptedAt }),
       },
     };
+  }
+
+  /** See {@link noteCutOff}. */
+  noteCutOff(manager: EntityManager, shard: number, found: PositionOutOfRange, now: number): Promise<void> {
+    return noteCutOff(manager, positionOf(shard), found, now);
   }
 
   /** Moves positions and watermarks together. False when one is not where it is expected: roll everything back. */
@@ -111,4 +125,8 @@ export class ShardProgressStore {
       rows.map((row) => ({ startedAt: row.started_at.getTime(), endedAt: row.ended_at.getTime() })),
     );
   }
+}
+
+function positionOf(shard: number): ConsumerPosition {
+  return { group: DEADLINE_SCHEDULER_GROUP, topic: PINGS_TOPIC, partition: shard };
 }
