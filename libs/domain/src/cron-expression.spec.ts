@@ -156,6 +156,8 @@ describe('an expression', () => {
     ['0 0 0 1 1 * 2030', 'not five fields'],
     ['@reboot', 'not five fields'],
     ['@every 5m', 'not five fields'],
+    ['__proto__', 'not five fields'],
+    ['constructor', 'not five fields'],
     ['0 0 31 2 *', 'never matches'],
     ['0 0 30 2 *', 'never matches'],
     ['0 0 31 4,6,9,11 *', 'never matches'],

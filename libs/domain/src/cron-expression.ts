@@ -28,15 +28,15 @@ export type CronRefusal =
   | { readonly kind: 'never matches' };
 
 /** Names that stand for an expression, as crontab(5) has them. `@reboot` is none: it is no time. */
-export const CRON_NICKNAMES: Readonly<Record<string, string>> = {
-  '@hourly': '0 * * * *',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@weekly': '0 0 * * 0',
-  '@monthly': '0 0 1 * *',
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-};
+export const CRON_NICKNAMES: ReadonlyMap<string, string> = new Map([
+  ['@hourly', '0 * * * *'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@monthly', '0 0 1 * *'],
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+]);
 
 /**
  * How far matches are looked for. Days and weekdays repeat every 28 years, or 40 across a century without a leap day; a
@@ -94,7 +94,7 @@ function knownTimezone(name: string): string | null {
 
 function fieldsOf(expression: string): readonly string[] {
   const fields = expression.trim();
-  return (CRON_NICKNAMES[fields.toLowerCase()] ?? fields).split(/\s+/);
+  return (CRON_NICKNAMES.get(fields.toLowerCase()) ?? fields).split(/\s+/);
 }
 
 /** The library takes a text with a colon for a date. */

@@ -13,7 +13,7 @@ export const LONGEST_SECS = 366 * DAY_SECS;
 
 const SCHEDULE_MAX_CHARACTERS = 200;
 const TIMEZONE_MAX_CHARACTERS = 64;
-const NICKNAMES = Object.keys(CRON_NICKNAMES).join(', ');
+const NICKNAMES = [...CRON_NICKNAMES.keys()].join(', ');
 
 const SCHEDULE_MESSAGE = `must be a cron expression of at most ${SCHEDULE_MAX_CHARACTERS} characters`;
 const TIMEZONE_MESSAGE = 'must be the name of a time zone, such as Europe/Berlin';
