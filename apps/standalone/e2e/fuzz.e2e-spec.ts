@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { ADMIN_KEY, ApiSession, sendRequest, useFlatline } from '@flatline/test-kit';
 import type { ApiAnswer, ApiHeartbeat } from '@flatline/test-kit';
 import { ApiDocument, type Operation } from './api-document';
-import { changed, valuesOf } from './schema-arbitrary';
+import { changed, texts, valuesOf } from './schema-arbitrary';
 
 /** Rounds of one request to each operation: some seconds. */
 const ROUNDS = 60;
@@ -73,7 +73,7 @@ describe('requests made from the API document, valid and nearly so', () => {
       target: mostly('own', 'of somebody else', 'nonsense'),
       // Never empty, which would be the path of another operation.
       nonsense: fc.oneof(
-        fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }),
+        texts.filter((text) => text !== ''),
         fc.uuid(),
         fc.constant(own.token),
       ),
@@ -87,7 +87,7 @@ describe('requests made from the API document, valid and nearly so', () => {
   function queryOf({ operation }: Operation): fc.Arbitrary<string> {
     const parameters = (operation.parameters ?? []).filter((each) => each.in === 'query');
     const values = parameters.map(({ schema }) =>
-      fc.oneof({ weight: 4, arbitrary: valuesOf(document, schema) }, fc.string({ maxLength: 20 })),
+      fc.oneof({ weight: 4, arbitrary: valuesOf(document, schema) }, texts),
     );
     const pairs = fc.record(Object.fromEntries(parameters.map(({ name }, at) => [name, values[at]!])), {
       requiredKeys: [],

@@ -3,8 +3,17 @@ import fc from 'fast-check';
 import type { ApiDocument, JsonSchema } from './api-document';
 
 /** Texts that people and programs send, and some that nobody should. */
-const texts = fc.oneof(
+export const texts = fc.oneof(
   fc.constantFrom('x', '30 2 * * *', '@daily', 'Europe/Berlin', 'https://hooks.example/x', 'you@mail.example'),
+  fc.constantFrom(
+    '__proto__',
+    'constructor',
+    'toString',
+    '\u0000',
+    '1e3',
+    '-1',
+    '00000000-0000-0000-0000-000000000000',
+  ),
   fc.string({ unit: 'grapheme', maxLength: 40 }),
   fc.string({ unit: 'binary', maxLength: 20 }),
 );
