@@ -95,7 +95,7 @@ describe('a ping, by the Tickstem contract', () => {
     'by %s is refused with 405, not stored and no reason to delete',
     async (method) => {
       const { id, token } = await api.create();
-      const answer = await send({ token, method, body: '{}' });
+      const answer = await send({ token, method, body: 'backup done: {' });
       expect(answer).toMatchObject({ status: 405, json: { error: 'method not allowed' } });
       expect(answer.headers['allow']).toMatch(/GET.*HEAD.*POST/);
       const counted = await send({ token });

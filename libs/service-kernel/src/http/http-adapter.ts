@@ -1,11 +1,12 @@
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyServerOptions } from 'fastify';
+import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify';
 import type { FlatlineConfig } from '../config/environment';
 import type { Logger } from '../logging/create-logger';
 import { answerClientError } from './client-error';
 import { addJsonBodyParser, BODY_LIMIT_BYTES } from './json-body';
+import type { Problem } from './problem';
 import { sendProblem } from './send-problem';
-import { unknownRouteProblem } from './unknown-route';
+import { answerUnknownRoutes, unknownRouteProblem } from './unknown-route';
 
 /** A request must have arrived completely within this time, headers and body. */
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -39,8 +40,16 @@ export class HttpAdapter extends FastifyAdapter {
   override registerParserMiddleware(): void {}
 }
 
-/** Makes the HTTP server of a process; it listens when the Nest application does. */
-export function createHttpAdapter(config: Pick<FlatlineConfig, 'MAX_CONNECTIONS'>, logger: Logger): HttpAdapter {
+/**
+ * Makes the HTTP server of a process; it listens when the Nest application does.
+ *
+ * @param unknownRoute what to answer a request with that no route takes
+ */
+export function createHttpAdapter(
+  config: Pick<FlatlineConfig, 'MAX_CONNECTIONS'>,
+  logger: Logger,
+  unknownRoute: (request: FastifyRequest) => Problem = unknownRouteProblem,
+): HttpAdapter {
   const adapter = new HttpAdapter({
     // No line per request: errors are logged where they are answered.
     logger: false,
@@ -70,8 +79,6 @@ export function createHttpAdapter(config: Pick<FlatlineConfig, 'MAX_CONNECTIONS'
   fastify.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
   addJsonBodyParser(fastify);
   fastify.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
-  fastify.setNotFoundHandler((request, reply) =>
-    sendProblem(unknownRouteProblem(fastify, request.raw.url ?? '/'), request, reply, logger),
-  );
+  answerUnknownRoutes(fastify, logger, unknownRoute);
   return adapter;
 }

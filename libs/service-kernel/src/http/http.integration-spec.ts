@@ -251,6 +251,23 @@ describe('the HTTP side of a process', () => {
     },
   );
 
+  it.each(['text/plain', 'application/json', ';;;'])(
+    'does not look at what is sent where no route is, labelled %s',
+    async (type) => {
+      const said = { body: 'backup done', headers: { 'content-type': type } };
+      expect((await call('PUT', '/v1/things/1', said)).status).toBe(405);
+      expect((await call('POST', '/nothing', said)).status).toBe(404);
+      const large = { ...said, body: Buffer.alloc(1_000_000) };
+      expect((await call('PUT', '/v1/things/1', large)).status).toBe(405);
+    },
+  );
+
+  it('answers on the same connection what follows a body that nobody looked at', async () => {
+    const refused = 'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\ndone';
+    const answer = await raw(`${refused}GET /v1/things/2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 200']);
+  });
+
   it('answers a method that nobody knows with 405', async () => {
     expect(await raw('FROBNICATE /v1/things/1 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(
       /^HTTP\/1.1 405[^]*allow: [^]*"error":"method not allowed"/,

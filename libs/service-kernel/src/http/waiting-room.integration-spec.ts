@@ -21,7 +21,8 @@ describe('a process that waits', () => {
     await kernel.shutdown.run(5_000);
   });
 
-  const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${room.port}${path}`, { method });
+  const get = (path: string, method = 'GET', init: RequestInit = {}) =>
+    fetch(`http://127.0.0.1:${room.port}${path}`, { method, ...init });
 
   it('lives, says what is missing, and asks everybody else to try again', async () => {
     await room.open();
@@ -29,11 +30,20 @@ describe('a process that waits', () => {
     const ready = await get('/readyz');
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({ error: 'not ready: database: Postgres is away', missing: [MISSING] });
-    for (const method of ['GET', 'POST', 'HEAD', 'DELETE', 'OPTIONS']) {
+    for (const method of ['GET', 'POST', 'HEAD', 'DELETE', 'OPTIONS', 'PROPFIND']) {
       const answer = await get('/v1/heartbeats/token/ping', method);
       expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '2']);
     }
   });
+
+  it.each(['text/plain', 'application/json', ';;;'])(
+    'asks a job to try again whatever it sends, labelled %s',
+    async (type) => {
+      await room.open();
+      const sent = { body: 'backup done: {', headers: { 'content-type': type } };
+      expect((await get('/v1/heartbeats/token/ping', 'POST', sent)).status).toBe(503);
+    },
+  );
 
   it('hands its port over to the application', async () => {
     await room.open();

@@ -5,7 +5,6 @@ import type { Kernel } from '../kernel.module';
 import { closeServer } from './close-server';
 import { createHttpAdapter, type HttpAdapter } from './http-adapter';
 import { Problem } from './problem';
-import { sendProblem } from './send-problem';
 
 /** Whoever has not finished a request by then is cut off: the application wants the port. */
 const DRAIN_MS = 200;
@@ -50,7 +49,11 @@ export class WaitingRoom {
 
   private async listen(): Promise<void> {
     const { config, logger, metrics } = this.kernel;
-    const adapter = createHttpAdapter(config, logger);
+    const starting = new Problem(503, 'starting, try again', {
+      headers: { 'retry-after': RETRY_AFTER_SECONDS },
+      expected: true,
+    });
+    const adapter = createHttpAdapter(config, logger, () => starting);
     const { fastify } = adapter;
     fastify.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
     fastify.get('/healthz', () => ({ status: 'ok' }));
@@ -60,13 +63,6 @@ export class WaitingRoom {
     fastify.get('/metrics', async (_request, reply) => {
       reply.type(metrics.registry.contentType);
       return metrics.registry.metrics();
-    });
-    fastify.all('*', (request, reply) => {
-      const starting = new Problem(503, 'starting, try again', {
-        headers: { 'retry-after': RETRY_AFTER_SECONDS },
-        expected: true,
-      });
-      sendProblem(starting, request, reply, logger);
     });
     await fastify.listen({ port: config.PORT, host: config.HOST });
     this.boundPort = (fastify.server.address() as AddressInfo).port;
