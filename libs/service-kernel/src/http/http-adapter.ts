@@ -4,7 +4,7 @@ import type { FlatlineConfig } from '../config/environment';
 import type { Logger } from '../logging/create-logger';
 import { answerClientError } from './client-error';
 import { addJsonBodyParser, BODY_LIMIT_BYTES } from './json-body';
-import type { Problem } from './problem';
+import { Problem } from './problem';
 import { sendProblem } from './send-problem';
 import { answerUnknownRoutes, unknownRouteProblem } from './unknown-route';
 
@@ -67,6 +67,7 @@ export function createHttpAdapter(
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CONNECTION_CHECK_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
+      requireHostHeader: false, // refused by us, with a body that says why
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: ((error, request, reply) => sendProblem(error, request, reply, logger)) as NonNullable<
@@ -74,11 +75,18 @@ export function createHttpAdapter(
     >,
   });
   const { fastify } = adapter;
-  fastify.server.maxConnections = config.MAX_CONNECTIONS;
+  const { server } = fastify;
+  server.maxConnections = config.MAX_CONNECTIONS;
+  // What nobody knows to expect may be ignored (RFC 9110, 10.1.1). Node would refuse it, without a word.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   // Without a body this method is refused before it is looked at; as one that no route takes it gets its 405.
   fastify.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
   addJsonBodyParser(fastify);
   fastify.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
+  fastify.addHook('onRequest', (request, reply, next) => {
+    if (request.raw.headers.host !== undefined || request.raw.httpVersion !== '1.1') next();
+    else sendProblem(new Problem(400, 'the Host header is missing'), request, reply, logger);
+  });
   answerUnknownRoutes(fastify, logger, unknownRoute);
   return adapter;
 }

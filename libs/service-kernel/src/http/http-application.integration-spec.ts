@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
 import { Controller, Get, Module, type OnModuleDestroy } from '@nestjs/common';
 import { loadConfig } from '../config/load-config';
 import { createKernel, KernelModule } from '../kernel.module';
@@ -70,6 +71,26 @@ describe('starting and stopping', () => {
     expect(await stopping).toBe(true);
     expect(isDestroyed).toBe(true);
     expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  it('says when to try again to what comes behind a request that is open', async () => {
+    const { kernel, starting } = await start();
+    const { port } = await starting;
+    const inside = new Promise<void>((resolve) => (entered = resolve));
+    const socket = connect(port, '127.0.0.1');
+    let said = '';
+    socket.on('data', (chunk) => (said += chunk.toString()));
+    const ended = new Promise((resolve) => socket.on('close', resolve));
+    socket.write('GET /slow HTTP/1.1\r\nhost: x\r\n\r\n');
+    await inside;
+    const stopping = kernel.shutdown.run(5_000);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.write('GET /slow HTTP/1.1\r\nhost: x\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    release();
+    await ended;
+    expect(said).toMatch(/^HTTP\/1\.1 200 [^]*HTTP\/1\.1 503 [^]*retry-after: 2\r\n[^]*"error":"Service Unavailable"/i);
+    expect(await stopping).toBe(true);
   });
 
   it('ends connections that do not end by themselves', async () => {

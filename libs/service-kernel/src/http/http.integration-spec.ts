@@ -268,6 +268,11 @@ describe('the HTTP side of a process', () => {
     expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 200']);
   });
 
+  it('ignores an expectation that it does not know', async () => {
+    const body = 'expect: a miracle\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}';
+    expect(await raw(`POST /v1/things HTTP/1.1\r\nhost: x\r\n${body}`)).toMatch(/^HTTP\/1\.1 201/);
+  });
+
   it('answers a method that nobody knows with 405', async () => {
     expect(await raw('FROBNICATE /v1/things/1 HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(
       /^HTTP\/1.1 405[^]*allow: [^]*"error":"method not allowed"/,
@@ -282,7 +287,7 @@ describe('the HTTP side of a process', () => {
     ['two lengths', 'POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\na', 400],
     ['headers without end', `GET / HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(40_000)}\r\n\r\n`, 431],
   ])('answers %s and hangs up', async (_what, bytes, status) => {
-    expect(await raw(bytes)).toMatch(new RegExp(`^HTTP/1.1 ${status}`));
+    expect(await raw(bytes)).toMatch(new RegExp(`^HTTP/1.1 ${status} [^]*{"error":"[^]*"status":${status}}$`));
   });
 
   it('answers a request although something that is none came behind it, and hangs up then', async () => {
