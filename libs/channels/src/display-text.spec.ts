@@ -8,6 +8,7 @@ describe('displayText', () => {
     ['Unicode line separators', 'a\u2028b\u2029c', 'a\ufffdb\ufffdc'],
     ['direction overrides', 'a\u202eb\u2066c', 'a\ufffdb\ufffdc'],
     ['half an emoji', 'a\ud83db', 'a\ufffdb'],
+    ['a name of which nothing can be seen', '\u200b\u3164 \u00a0', '\ufffd'],
   ])('neutralises %s', (_what, name, shown) => {
     expect(displayText(name)).toBe(shown);
   });

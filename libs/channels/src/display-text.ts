@@ -5,6 +5,7 @@
  */
 const unprintable = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 const loneSurrogates = /\p{Cs}/gu;
+const visible = /[^\p{Default_Ignorable_Code_Point}\p{Z}]/u;
 
 const ELLIPSIS = '…';
 
@@ -16,6 +17,7 @@ const ELLIPSIS = '…';
 export function displayText(text: string, maxLength = Number.POSITIVE_INFINITY): string {
   const harmless = text.replace(unprintable, '\ufffd').replace(loneSurrogates, '\ufffd').trim();
   const characters = Array.from(harmless);
+  if (!visible.test(harmless)) return '\ufffd';
   if (characters.length <= maxLength) return harmless;
   return `${characters.slice(0, maxLength - 1).join('')}${ELLIPSIS}`;
 }

@@ -1,3 +1,4 @@
+import { displayText } from './display-text';
 import type { IncidentFacts } from './incident-facts';
 
 const SECOND_MS = 1_000;
@@ -52,7 +53,8 @@ function rhythm({ intervalSecs, schedule, timezone }: IncidentFacts['heartbeat']
   if (intervalSecs !== null) {
     return `a ping every ${formatDuration(intervalSecs * SECOND_MS).replace(/^1 (\w+)$/, '$1')}`;
   }
-  return schedule ? `a ping at ${schedule} (${timezone ?? 'UTC'})` : 'a ping on its schedule';
+  if (!schedule) return 'a ping on its schedule';
+  return `a ping at ${displayText(schedule.replace(/\s+/g, ' '))} (${displayText(timezone ?? 'UTC')})`;
 }
 
 /** How long there was no ping when the heartbeat went down, in ms; null when it never had one. */

@@ -26,6 +26,8 @@ export interface ReceivedMail {
 export interface SmtpRefusal {
   code: number;
   message: string;
+  /** The command that is refused; unset: the mail, after its data. */
+  at?: 'MAIL' | 'RCPT';
 }
 
 export interface TestSmtp {
@@ -36,32 +38,48 @@ export interface TestSmtp {
   mails: ReceivedMail[];
   /** How many mails were offered, refused ones included. */
   readonly offered: number;
-  /** Refuses the next mails after their data, one refusal each, in this order. */
+  /** Refuses the next mails, one refusal each, in this order. */
   refuseNext(...refusals: SmtpRefusal[]): void;
   /** Closes the port and every connection. */
   stop(): Promise<void>;
 }
 
-/** Starts a real SMTP server on loopback that keeps what it is sent. Pass a port to come back where one was stopped. */
-export async function startTestSmtp(options: { port?: number } = {}): Promise<TestSmtp> {
+export interface TestSmtpOptions {
+  /** To come back where one was stopped. */
+  port?: number;
+  /** Announces STARTTLS, with a certificate that nobody trusts. */
+  offersTls?: boolean;
+}
+
+/** Starts a real SMTP server on loopback that keeps what it is sent. */
+export async function startTestSmtp(options: TestSmtpOptions = {}): Promise<TestSmtp> {
   const mails: ReceivedMail[] = [];
   const refusals: SmtpRefusal[] = [];
   let offered = 0;
+  /** The next refusal, if it is for this command. */
+  const refusalAt = (at: SmtpRefusal['at']): Error | null => {
+    const [next] = refusals;
+    if (!next || next.at !== at) return null;
+    refusals.shift();
+    return Object.assign(new Error(next.message), { responseCode: next.code });
+  };
 
   const server = new SMTPServer({
     authOptional: true,
-    disabledCommands: ['AUTH', 'STARTTLS'],
+    disabledCommands: options.offersTls ? ['AUTH'] : ['AUTH', 'STARTTLS'],
     disableReverseLookup: true,
     logger: false,
     closeTimeout: 200,
+    onMailFrom: (_address, _session, callback) => callback(refusalAt('MAIL')),
+    onRcptTo: (_address, _session, callback) => callback(refusalAt('RCPT')),
     onData(stream, session, callback) {
       const chunks: Buffer[] = [];
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('end', () => {
         offered += 1;
-        const refusal = refusals.shift();
+        const refusal = refusalAt(undefined);
         if (refusal) {
-          callback(Object.assign(new Error(refusal.message), { responseCode: refusal.code }));
+          callback(refusal);
           return;
         }
         const { mailFrom, rcptTo } = session.envelope;

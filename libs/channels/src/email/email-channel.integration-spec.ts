@@ -97,6 +97,28 @@ describe('a mail', () => {
     expect(await send()).toMatchObject({ outcome, reason: `the mail server answered ${code}` });
   });
 
+  /** Guarded by `commandsAboutUs` in email-channel.ts: without it an alert is lost while a setting of ours is wrong. */
+  it.each([
+    ['MAIL', 550, 'retryable'], // a sender that this login may not use
+    ['MAIL', 530, 'retryable'], // a login or TLS is asked for first
+    ['RCPT', 530, 'retryable'],
+    ['RCPT', 450, 'retryable'], // greylisted
+    ['RCPT', 550, 'permanent'],
+  ] as const)('refused at %s with %d is %s', async (at, code, outcome) => {
+    smtp.refuseNext({ at, code, message: 'no' });
+    expect(await send()).toMatchObject({ outcome, reason: `the mail server answered ${code}` });
+    expect(await send()).toMatchObject({ outcome: 'delivered' });
+  });
+
+  it('is not sent under a certificate that nobody trusts, and says so', async () => {
+    const { port } = smtp;
+    await smtp.stop();
+    smtp = await startTestSmtp({ port, offersTls: true });
+    const reason = expect.stringMatching(/^the certificate of the mail server is not trusted \(\w+\)$/) as unknown;
+    expect(await send()).toMatchObject({ outcome: 'retryable', reason });
+    expect(smtp.mails).toHaveLength(0);
+  });
+
   it('waits for a mail server to be configured', async () => {
     const unconfigured = createEmailChannel({
       smtpUrl: null,

@@ -24,8 +24,15 @@ const MAX_CONNECTIONS = 6;
 const MAILS_PER_CONNECTION = 100;
 /** Unused connections are closed by us after this, in ms, rather than by the server in the middle of a mail. */
 const IDLE_CONNECTION_MS = 15_000;
-/** Phases of an SMTP session before the mail itself: a refusal there is about us and passes when it is repaired. */
-const sessionCommands = new Set(['CONN', 'EHLO', 'HELO', 'LHLO', 'STARTTLS', 'AUTH', 'API']);
+/**
+ * Commands whose refusal is about us and passes when that is repaired: those of an SMTP session before the mail itself,
+ * and `MAIL`, which names our sender (one that this login may not use, a login or TLS that is asked for first).
+ */
+const commandsAboutUs = new Set(['CONN', 'EHLO', 'HELO', 'LHLO', 'STARTTLS', 'AUTH', 'API', 'MAIL']);
+/** What OpenSSL and Node call a certificate that does not pass, e.g. `DEPTH_ZERO_SELF_SIGNED_CERT`. */
+const CERTIFICATE_CODES = /CERT|ISSUER|HOSTNAME_MISMATCH/;
+/** "Authentication required": never about the recipient, whichever command it answers. */
+const LOGIN_REQUIRED = 530;
 
 /** E-mail over SMTP, text and HTML, with one Message-ID per notification however often it is sent. */
 export function createEmailChannel(options: EmailOptions): ChannelKind<EmailSettings, EmailMessage> {
@@ -115,16 +122,19 @@ function compose(message: EmailMessage, { settings, idempotencyKey }: SendTarget
 
 interface SmtpError extends Error {
   readonly code?: string;
+  /** Of the system or of TLS, where `code` is nodemailer's own. */
+  readonly originalCode?: string;
   readonly command?: string;
   readonly responseCode?: number;
 }
 
 /**
  * What a failed attempt means: a refusal of the mail or its recipient with 5xx is final, everything else is tried
- * again. Refusals before the mail itself (greeting, TLS, login) are about this installation, so they are tried again
- * even with 5xx: a password that was changed must not cost an alert.
+ * again. Refusals before the recipient is named (greeting, TLS, login, sender) are about this installation, so they are
+ * tried again even with 5xx: a password that was changed must not cost an alert.
  */
-function judgeRefusal({ code, command, responseCode }: SmtpError, timedOut: boolean): SendOutcome {
+function judgeRefusal(error: SmtpError, timedOut: boolean): SendOutcome {
+  const { code, originalCode = code, command, responseCode } = error;
   if (timedOut) return retryable('the mail server did not take it in time');
   if (code === 'EABORT') return retryable('interrupted');
   if (code === 'EAUTH' || code === 'ENOAUTH' || code === 'EOAUTH2') {
@@ -132,8 +142,11 @@ function judgeRefusal({ code, command, responseCode }: SmtpError, timedOut: bool
   }
   if (responseCode !== undefined) {
     const reason = `the mail server answered ${responseCode}`;
-    const isAboutTheMail = command === undefined || !sessionCommands.has(command.split(' ', 1)[0] ?? '');
-    return responseCode >= 500 && isAboutTheMail ? permanent(reason) : retryable(reason);
+    const isAboutUs = responseCode === LOGIN_REQUIRED || commandsAboutUs.has(command?.split(' ', 1)[0] ?? '');
+    return responseCode >= 500 && !isAboutUs ? permanent(reason) : retryable(reason);
   }
-  return retryable(`the mail server cannot be reached (${code ?? 'no code'})`);
+  if (originalCode !== undefined && CERTIFICATE_CODES.test(originalCode)) {
+    return retryable(`the certificate of the mail server is not trusted (${originalCode})`);
+  }
+  return retryable(`the mail server cannot be reached (${originalCode ?? 'no code'})`);
 }

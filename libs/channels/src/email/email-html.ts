@@ -12,7 +12,7 @@ const mono = "ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monos
  * it is understood.
  */
 export function emailHtml(content: EmailContent): string {
-  const { isDown, word, subject, name, lead, facts, command, baseUrl } = content;
+  const { isDown, word, subject, name, lead, facts, command, baseUrl, follows } = content;
   const accent = isDown ? red : green;
   return `<!doctype html>
 <html lang="en">
@@ -68,7 +68,7 @@ ${facts.map(factRow).join('\n')}
 </table>
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:560px;">
 <tr><td class="inside soft" style="padding:16px 32px 24px;font-family:${sans};font-size:12px;line-height:18px;color:#5f6878;">
-Sent by Flatline at <a class="link" href="${escapeHtml(baseUrl)}" style="color:#5f6878;text-decoration:underline;">${escapeHtml(baseUrl)}</a>${isDown ? '.<br>There will be one more message, when it is up again.' : '.'}
+Sent by Flatline at <a class="link" href="${escapeHtml(baseUrl)}" style="color:#5f6878;text-decoration:underline;">${escapeHtml(baseUrl)}</a>${follows === null ? '.' : `.<br>${escapeHtml(follows)}`}
 </td></tr>
 </table>
 </td></tr>

@@ -22,7 +22,8 @@ describe('the mail about a heartbeat that went down', () => {
   });
 
   it('promises one more message', () => {
-    expect(mail.text).toContain('There will be one more message, when it is up again.');
+    const promise = 'There will be one more message when it is up again, unless it is paused or deleted before.';
+    for (const form of [mail.text, mail.html]) expect(form).toContain(promise);
   });
 });
 

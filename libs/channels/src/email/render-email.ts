@@ -40,9 +40,13 @@ export interface EmailContent {
   /** A command that shows more, in lines. */
   readonly command: readonly string[];
   readonly baseUrl: string;
+  /** What the reader may still wait for; null: nothing. */
+  readonly follows: string | null;
 }
 
 const SUBJECT_NAME_MAX_LENGTH = 100;
+/** What the reader of a "down" may wait for: whoever pauses or deletes a heartbeat ends its incident without a word. */
+const WHAT_FOLLOWS = 'There will be one more message when it is up again, unless it is paused or deleted before.';
 
 /** Makes the mail about one end of an incident. `publicBaseUrl` is where the reader reaches this installation. */
 export function renderEmail(facts: IncidentFacts, publicBaseUrl: string): EmailMessage & { readonly html: string } {
@@ -72,6 +76,7 @@ function contentOf(facts: IncidentFacts, baseUrl: string): EmailContent {
       `${baseUrl}/v1/heartbeats/${facts.heartbeat.id}/incidents`,
     ],
     baseUrl,
+    follows: isDown ? WHAT_FOLLOWS : null,
   };
 }
 
@@ -123,7 +128,7 @@ function identity({ heartbeat, incident }: IncidentFacts): EmailContent['facts']
   ];
 }
 
-function emailText({ isDown, verdict, name, lead, facts, command, baseUrl }: EmailContent): string {
+function emailText({ verdict, name, lead, facts, command, baseUrl, follows }: EmailContent): string {
   const width = Math.max(...facts.map(({ label }) => label.length)) + 2;
   return [
     `${name} ${verdict}.`,
@@ -137,7 +142,7 @@ function emailText({ isDown, verdict, name, lead, facts, command, baseUrl }: Ema
     '',
     '-- ',
     `Flatline at ${baseUrl}`,
-    ...(isDown ? ['There will be one more message, when it is up again.'] : []),
+    ...(follows === null ? [] : [follows]),
     '',
   ].join('\n');
 }
