@@ -1,11 +1,17 @@
 import { z } from 'zod';
 import {
+  baseUrl,
   brokerList,
   emailList,
+  filePath,
+  mailbox,
   pingTokenKeyring,
+  redisUrl,
+  serverUrl,
   upstreamUrls,
-  urlWithScheme,
   webhookSecret,
+  webUrl,
+  withoutLogin,
   wholeNumber,
   yesOrNo,
 } from './value-schemas';
@@ -51,11 +57,11 @@ export const ENVIRONMENT = z.object({
   HOST: defaulted(z.string().regex(/^[A-Za-z0-9._:-]{1,253}$/, 'must be a host name or an IP address'), '127.0.0.1', {
     description: 'Address to listen on. 0.0.0.0 or :: makes Flatline reachable from other machines.',
   }),
-  PUBLIC_BASE_URL: optional(urlWithScheme('http:', 'https:'), {
+  PUBLIC_BASE_URL: optional(withoutLogin(baseUrl), {
     description: 'How people and jobs reach this installation; the ping URLs shown are built from it.',
     whenUnset: 'http://HOST:PORT',
   }),
-  FLATLINE_DATA_DIR: defaulted(z.string(), '.flatline', {
+  FLATLINE_DATA_DIR: defaulted(filePath, '.flatline', {
     description: 'Folder of the embedded Postgres and of what belongs to this installation (`npm start`).',
   }),
   FLATLINE_BOOTSTRAP_API_KEY: optional(
@@ -66,7 +72,7 @@ export const ENVIRONMENT = z.object({
       whenUnset: 'a random key is made and shown once at the first start',
     },
   ),
-  DATABASE_URL: optional(urlWithScheme('postgres:', 'postgresql:'), {
+  DATABASE_URL: optional(serverUrl('postgres:', 'postgresql:'), {
     description: 'Postgres to use, version 15 or later.',
     secret: true,
     whenUnset: '`npm start` runs its own Postgres in FLATLINE_DATA_DIR; a service on its own refuses to start',
@@ -96,7 +102,7 @@ export const ENVIRONMENT = z.object({
   KAFKA_TLS: defaulted(yesOrNo, 'false', {
     description: 'Whether the connections to Kafka are encrypted.',
   }),
-  KAFKA_TLS_CA_FILE: optional(z.string(), {
+  KAFKA_TLS_CA_FILE: optional(filePath, {
     description: 'PEM file of the authority that signed the certificates of the brokers.',
     whenUnset: 'the authorities that Node trusts',
   }),
@@ -111,7 +117,7 @@ export const ENVIRONMENT = z.object({
     description: 'Password for Kafka.',
     secret: true,
   }),
-  REDIS_URL: optional(urlWithScheme('redis:', 'rediss:'), {
+  REDIS_URL: optional(redisUrl, {
     description: 'Redis that keeps the timers; it must use AOF and the eviction policy noeviction.',
     secret: true,
     whenUnset: 'the timers are kept in Postgres',
@@ -140,7 +146,7 @@ export const ENVIRONMENT = z.object({
       'Milliseconds the clock of a process may be away from that of the event log. An ingest further off refuses pings ' +
       'with 503, and a deadline scheduler is not ready.',
   }),
-  CANARY_URL: optional(urlWithScheme('http:', 'https:'), {
+  CANARY_URL: optional(baseUrl, {
     description:
       'Base URL at which jobs reach this installation, as seen from the ingests. Each calls itself through it four ' +
       'times a second; while that fails, jobs are taken to be unable to reach it, and nothing is judged against them.',
@@ -163,7 +169,7 @@ export const ENVIRONMENT = z.object({
     description: 'E-mail addresses, separated by commas, that are told about every project. Needs SMTP_URL.',
     secret: true,
   }),
-  DEFAULT_ALERT_WEBHOOK_URL: optional(urlWithScheme('http:', 'https:'), {
+  DEFAULT_ALERT_WEBHOOK_URL: optional(webUrl, {
     description: 'Webhook that is told about every project.',
     secret: true,
   }),
@@ -171,12 +177,12 @@ export const ENVIRONMENT = z.object({
     description: 'Signing secret of DEFAULT_ALERT_WEBHOOK_URL: whsec_ and base64 of 24 to 64 bytes.',
     secret: true,
   }),
-  SMTP_URL: optional(urlWithScheme('smtp:', 'smtps:'), {
+  SMTP_URL: optional(serverUrl('smtp:', 'smtps:'), {
     description: 'Mail server, for example smtp://user:password@mail.example.org:587.',
     secret: true,
     whenUnset: 'no e-mail is sent',
   }),
-  ALERT_EMAIL_FROM: defaulted(z.string().max(320), 'Flatline <flatline@localhost>', {
+  ALERT_EMAIL_FROM: defaulted(mailbox, 'Flatline <flatline@localhost>', {
     description: 'Sender of e-mails.',
   }),
   OPERATOR_ALERT_EMAIL: optional(emailList, {
@@ -185,7 +191,7 @@ export const ENVIRONMENT = z.object({
     secret: true,
     whenUnset: 'such alerts are lines in the log',
   }),
-  OPERATOR_ALERT_WEBHOOK_URL: optional(urlWithScheme('http:', 'https:'), {
+  OPERATOR_ALERT_WEBHOOK_URL: optional(webUrl, {
     description:
       'Webhook that is told when something is wrong with Flatline itself. Private addresses are allowed here.',
     secret: true,
@@ -200,7 +206,7 @@ export const ENVIRONMENT = z.object({
     description:
       'Free space on the disk of FLATLINE_DATA_DIR below which the operator is told, in MB. Where that folder is not, nothing is looked at.',
   }),
-  SELF_HEARTBEAT_URL: optional(urlWithScheme('http:', 'https:'), {
+  SELF_HEARTBEAT_URL: optional(withoutLogin(webUrl), {
     description:
       'Ping URL of a heartbeat in another Flatline. It is called while the whole way from ping to message works, as the deadline scheduler reads it from Postgres.',
     secret: true,
@@ -225,19 +231,19 @@ export const ENVIRONMENT = z.object({
   CLUSTER_PROCESSES_PER_SERVICE: defaulted(wholeNumber(1, 16), '2', {
     description: 'How many processes of each service `npm run cluster` starts. Nothing else looks at it.',
   }),
-  CLOCK_OFFSET_FILE: optional(z.string(), {
+  CLOCK_OFFSET_FILE: optional(filePath, {
     description:
       'Fault injection, never in production: a file with the milliseconds that this process adds to its wall clock. It ' +
       'may change at any time; no file, or none with a number, adds nothing.',
     whenUnset: 'the clock of the machine',
   }),
-  CLUSTER_CLOCK_OFFSET_DIR: optional(z.string(), {
+  CLUSTER_CLOCK_OFFSET_DIR: optional(filePath, {
     description:
       'Fault injection: `npm run cluster` gives each process a CLOCK_OFFSET_FILE of its own below this folder, named ' +
       'like the process: `ingest-1`.',
     whenUnset: 'the processes go by CLOCK_OFFSET_FILE, if that is set',
   }),
-  OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlWithScheme('http:', 'https:'), {
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(webUrl, {
     description: 'OpenTelemetry collector that takes traces by OTLP over HTTP, for example http://localhost:4318.',
     whenUnset: 'nothing is traced',
   }),

@@ -69,11 +69,48 @@ describe('the configuration', () => {
     ['DEFAULT_ALERT_EMAIL', 'hunter2'],
     ['DEFAULT_ALERT_WEBHOOK_URL', 'ftp://hunter2'],
     ['DEFAULT_ALERT_WEBHOOK_SECRET', 'whsec_hunter2'],
+    ['PUBLIC_BASE_URL', 'http:hunter2'],
+    ['PUBLIC_BASE_URL', ' https://hunter2.example.org'],
+    ['PUBLIC_BASE_URL', 'https://example.org/v1/'],
+    ['PUBLIC_BASE_URL', 'https://example.org/?hunter2'],
+    ['PUBLIC_BASE_URL', 'https://user:hunter2@example.org'],
+    ['CANARY_URL', 'https://example.org/v1'],
+    ['SELF_HEARTBEAT_URL', 'https://user:hunter2@example.org'],
+    ['DATABASE_URL', 'postgres:hunter2'],
+    ['DATABASE_URL', 'postgres://user:hunter2%zz@example.org/db'],
+    ['SMTP_URL', 'smtp://'],
+    ['SMTP_URL', 'smtp://user:hunter2#@example.org'],
+    ['SMTP_URL', 'smtp://user:hunter2%@example.org'],
+    ['REDIS_URL', 'redis://example.org:6379/hunter2'],
+    ['KAFKA_BROKERS', 'hunter2:99999'],
+    ['INGEST_URLS', 'http://hunter2:0'],
+    ['ALERT_EMAIL_FROM', 'hunter2'],
+    ['ALERT_EMAIL_FROM', 'hunter2@example.org, b@example.org'],
+    ['ALERT_EMAIL_FROM', 'A, B <hunter2@example.org>'],
+    ['ALERT_EMAIL_FROM', 'A\r\nBcc: <hunter2@example.org>'],
+    ['FLATLINE_DATA_DIR', '/hunter2 '],
+    ['DISK_FREE_ALERT_MB', '0'],
   ])('names %s when it is wrong (%s) and never repeats its value', (name, value) => {
     const attempt = () => loadConfig({ [name]: value });
     expect(attempt).toThrow(ConfigError);
     expect(attempt).toThrow(new RegExp(`^${name} must be `));
     expect(attempt).not.toThrow(/hunter2/);
+  });
+
+  it.each([
+    ['DATABASE_URL', 'postgres:///flatline?host=/run/postgresql'],
+    ['DATABASE_URL', 'postgresql://%2Frun%2Fpostgresql/flatline'],
+    ['DATABASE_URL', 'postgres://user:p%25%40ss@[::1]:5432/flatline?sslmode=require'],
+    ['SMTP_URL', 'smtp://127.0.0.1:25?ignoreTLS=true'],
+    ['REDIS_URL', 'redis://127.0.0.1'],
+    ['REDIS_URL', 'rediss://:secret@example.org:6380/1'],
+    ['PUBLIC_BASE_URL', 'HTTPS://example.org/flatline/'],
+    ['CANARY_URL', 'https://user:secret@example.org'],
+    ['ALERT_EMAIL_FROM', 'flatline@localhost'],
+    ['ALERT_EMAIL_FROM', '"Flatline, Inc." <flatline@example.org>'],
+    ['ALERT_EMAIL_FROM', 'Wächter <wächter@bücher.example>'],
+  ])('takes %s=%s as it stands', (name, value) => {
+    expect(loadConfig({ [name]: value })).toMatchObject({ [name]: value });
   });
 
   it('lists every variable that is wrong', () => {

@@ -8,7 +8,8 @@ import { parsePingTokenKey } from './ping-token-keys';
 
 /** A whole number between two bounds, both allowed. */
 export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER) {
-  const expected = `must be a whole number from ${min} to ${max}`;
+  const upTo = max === Number.MAX_SAFE_INTEGER ? ' up' : ` to ${max}`;
+  const expected = `must be a whole number from ${min}${upTo}`;
   return z
     .string()
     .regex(/^\d{1,16}$/, expected)
@@ -23,15 +24,67 @@ export const yesOrNo = z
   .refine((text) => ['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'].includes(text), 'must be true or false')
   .transform((text) => ['true', '1', 'yes', 'on'].includes(text));
 
-/** An absolute URL with one of the given schemes (`http:`, …). */
-export function urlWithScheme(...schemes: string[]) {
-  return z
-    .string()
-    .refine(
-      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
-      `must be a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
-    );
+/**
+ * The URL that a text is, as it stands, or null: with one of the schemes (`http:`, …) and two slashes, because `new URL`
+ * also takes `http:x` and drops blanks that others who read the text stumble over.
+ */
+function urlIn(text: string, schemes: readonly string[]): URL | null {
+  if (!schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}//`))) return null;
+  if (/\s/.test(text) || !URL.canParse(text)) return null;
+  const url = new URL(text);
+  try {
+    decodeURIComponent(url.username + url.password);
+    return url;
+  } catch {
+    return null; // a stray %, over which whoever logs in with it would stumble
+  }
 }
+
+const startOf = (schemes: readonly string[]): string => schemes.map((scheme) => `${scheme}//`).join(' or ');
+
+/** A server and how to log in to it. `postgres:///db?host=/run/postgresql` names none: a socket is meant. */
+export function serverUrl(...schemes: string[]) {
+  return z.string().refine(
+    (text) => {
+      const url = urlIn(text, schemes);
+      return url !== null && (url.hostname !== '' || url.searchParams.has('host'));
+    },
+    `must be a URL that starts with ${startOf(schemes)} and names a host; ` +
+      'special characters of user and password are percent-encoded',
+  );
+}
+
+/** As {@link serverUrl}; what follows the host can only be the number of a database. */
+export const redisUrl = serverUrl('redis:', 'rediss:').refine(
+  (text) => /^(\/\d*)?$/.test(urlIn(text, ['redis:', 'rediss:'])?.pathname ?? ''),
+  'must be redis://host:port, or redis://host:port/1 with the number of a database',
+);
+
+const WEB = ['http:', 'https:'];
+
+/** An absolute http or https URL. */
+export const webUrl = z
+  .string()
+  .refine((text) => urlIn(text, WEB) !== null, `must be a URL that starts with ${startOf(WEB)}`);
+
+/** The same without a login: for what is shown to people, and for `fetch`, which takes none. */
+export function withoutLogin(schema: z.ZodType<string, string>) {
+  return schema.refine((text) => {
+    const url = urlIn(text, WEB);
+    return url === null || url.username + url.password === '';
+  }, 'must be a URL without user and password');
+}
+
+/** What ping URLs and routes are put behind: `https://flatline.example.org`. */
+export const baseUrl = webUrl.refine((text) => {
+  const url = urlIn(text, WEB);
+  return url === null || (!/[?#]/.test(text) && !/\/v1\/*$/.test(url.pathname));
+}, 'must be a base URL: without ? and #, and without the /v1 that routes begin with');
+
+/** A path, as it stands. */
+export const filePath = z
+  .string()
+  .refine((text) => text === text.trim(), 'must be a path that neither begins nor ends with a blank');
 
 /** A comma-separated list; blanks around entries and empty entries are dropped. */
 export function commaList() {
@@ -43,10 +96,17 @@ export function commaList() {
   );
 }
 
+/** Whether the port at the end of a host, if there is one, is one that exists. */
+function hasRealPort(entry: string): boolean {
+  const port = /:(\d+)\/?$/.exec(entry.replace(/\[.*\]/, ''))?.[1];
+  return port === undefined || (Number(port) >= 1 && Number(port) <= 65_535);
+}
+
 /** Brokers of a Kafka as `host:port`, comma-separated; IPv6 addresses stand in brackets. */
 export const brokerList = commaList().refine(
   (entries) =>
-    entries.length > 0 && entries.every((entry) => /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(entry)),
+    entries.length > 0 &&
+    entries.every((entry) => /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(entry) && hasRealPort(entry)),
   'must be one or more host:port, separated by commas',
 );
 
@@ -54,7 +114,9 @@ export const brokerList = commaList().refine(
 export const upstreamUrls = commaList().refine(
   (entries) =>
     entries.length > 0 &&
-    entries.every((entry) => /^http:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/.test(entry)),
+    entries.every(
+      (entry) => /^http:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/.test(entry) && hasRealPort(entry),
+    ),
   'must be one or more http://host:port, separated by commas',
 );
 
@@ -63,6 +125,18 @@ export const emailList = commaList().refine(
   (entries) => entries.length > 0 && entries.every((entry) => z.email().safeParse(entry).success),
   'must be one or more e-mail addresses, separated by commas',
 );
+
+const ADDRESS = '[^\\s<>@",;:\\\\]+@[\\p{L}\\p{N}.-]+';
+const NAME = '"[^"\\\\\\p{Cc}]*" *|[^"<>@,;:\\\\()\\p{Cc}]*';
+
+/** Who mails come from: one address, or a name and one in angle brackets. */
+export const mailbox = z
+  .string()
+  .max(320)
+  .regex(
+    new RegExp(`^(?:${ADDRESS}|(?:${NAME})<${ADDRESS}>)$`, 'u'),
+    'must be one e-mail address, or a name and one as in: Flatline <flatline@example.org>',
+  );
 
 /** The keyring of ping tokens, newest first. */
 export const pingTokenKeyring = commaList()
