@@ -109,6 +109,15 @@ describe('npm start, installing', () => {
     });
   const calls = (): number => (existsSync(workspace.path('calls')) ? readFileSync(workspace.path('calls')).length : 0);
 
+  it('does not happen for --help, nor for words that nobody understands', async () => {
+    const start = (...words: string[]): Running =>
+      startTestProcess({ args: ['tools/start.mjs', ...words], cwd: workspace.folder });
+    const [helped, refused] = [start('cluster', '--help'), start('--port', '9000')];
+    expect([await helped.end(), await refused.end()]).toMatchObject([{ code: 0 }, { code: 1 }]);
+    for (const { lines } of [helped, refused]) expect(lines[0]).toMatch(/^Flatline takes no arguments/);
+    expect(calls()).toBe(0);
+  });
+
   it('happens once when two start at the same time, and not again', async () => {
     const both = await Promise.all([install().end(), install().end()]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);

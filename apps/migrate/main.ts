@@ -1,4 +1,4 @@
 import 'reflect-metadata';
 import { runMigrate } from './src';
 
-void runMigrate(process.env);
+void runMigrate(process.argv.slice(2), process.env);

@@ -8,6 +8,8 @@ const USAGE =
   'what is misplaced is shown by adopt-log [--group g] [--topic t] [--partition n], and adopted with --yes; ' +
   'adopt-log --lower-watermark 2026-01-31T12:00:00Z [--partition n] --yes lowers a watermark';
 
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
+
 interface Order extends Wanted {
   readonly yes: boolean;
   /** Epoch ms; null when it is not about that. */
@@ -19,11 +21,11 @@ interface Order extends Wanted {
  * it with `--yes`.
  */
 export async function runAdoptLog(words: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  await runCommand('adopt-log', env, async (parts) => {
-    const order = orderIn(words);
-    if (order === null) throw new CommandRefused(USAGE);
-    await parts.say(await (order.lowerTo === null ? adopt(parts, order) : lower(parts, order, order.lowerTo)));
-  });
+  await runCommand({ name: 'adopt-log', usage: USAGE, orderIn, obey }, words, env);
+}
+
+async function obey(order: Order, parts: CommandParts): Promise<void> {
+  await parts.say(await (order.lowerTo === null ? adopt(parts, order) : lower(parts, order, order.lowerTo)));
 }
 
 function orderIn(words: readonly string[]): Order | null {
@@ -44,6 +46,8 @@ function orderIn(words: readonly string[]): Order | null {
       'lower-watermark': instant,
     } = parseArgs({ args: [...words], options }).values;
     if (partition !== undefined && !/^\d{1,4}$/.test(partition)) return null;
+    // `Date.parse` alone takes "5" for a day in 2001, and an instant without a zone for one of this machine's.
+    if (instant !== undefined && !INSTANT.test(instant)) return null;
     const lowerTo = instant === undefined ? null : Date.parse(instant);
     if (Number.isNaN(lowerTo)) return null;
     return { group, topic, partition: partition === undefined ? undefined : Number(partition), yes, lowerTo };

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { displayText } from '@flatline/channels';
 import { type CommandParts, CommandRefused, runCommand } from '@flatline/infrastructure';
 import { type Letter, LetterStore } from './letter-store';
 import { Replay } from './replay';
@@ -21,11 +22,7 @@ type Order =
  * shown with `--payload` only, because it may be confidential.
  */
 export async function runDeadLetters(words: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  await runCommand('dead-letters', env, async (parts) => {
-    const order = orderIn(words);
-    if (order === null) throw new CommandRefused(USAGE);
-    await obey(order, parts);
-  });
+  await runCommand({ name: 'dead-letters', usage: USAGE, orderIn, obey }, words, env);
 }
 
 function orderIn(words: readonly string[]): Order | null {
@@ -79,11 +76,15 @@ async function replayed(replay: Replay, letter: Letter): Promise<string> {
 
 function lineOf({ id, createdAt, source, topic, partition, offset, key, reason }: Letter): string {
   const place = topic === null ? source : partition === null ? `${source} ${topic}` : `${topic}/${partition}@${offset}`;
-  return [id, createdAt.toISOString(), place, key ?? '-', reason].join('  ');
+  return displayText([id, createdAt.toISOString(), place, key ?? '-', reason].join('  '));
 }
 
-/** As text where it is text. */
+/** What a terminal would obey rather than show. */
+const controls = /[^\P{Cc}\n\t]/u;
+
+/** As text where it is text that any terminal shows as it is. */
 function shown(payload: Buffer): string {
   const text = payload.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(payload) ? text : `base64 ${payload.toString('base64')}`;
+  const isPlain = Buffer.from(text, 'utf8').equals(payload) && !controls.test(text);
+  return isPlain ? text : `base64 ${payload.toString('base64')}`;
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { openEventLog, startupProblem } from '@flatline/infrastructure';
+import { asksForHelp, openEventLog, startupProblem } from '@flatline/infrastructure';
 import { createDataSource } from '@flatline/persistence';
 import { createKernel, type Kernel, loadConfig, requireVariable } from '@flatline/service-kernel';
 import { growPartitions, type Growth, GrowthRefused } from './grow-partitions';
@@ -15,6 +15,10 @@ const CLOSE_WITHIN_MS = 5_000;
 export async function runGrowPartitions(words: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   let kernel: Kernel | undefined;
   try {
+    if (asksForHelp(words)) {
+      process.stdout.write(`${NAME}: ${USAGE}\n`);
+      return;
+    }
     const to = partitionsIn(words);
     if (to === null) throw new Error(USAGE);
     kernel = createKernel(loadConfig(env), { service: NAME });

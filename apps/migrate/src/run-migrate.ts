@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ensureBootstrapKey } from '@flatline/app-management-api';
 import {
+  asksForHelp,
   connectDatabase,
   requireDurability,
   requireInstallation,
@@ -14,6 +15,7 @@ import type { DataSource } from 'typeorm';
 /** A server that starts at the same time is waited for; one that is missing for longer ends the step. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 500;
+const USAGE = 'it takes no arguments; DATABASE_URL says which database is brought up to date';
 const CLOSE_WITHIN_MS = 5_000;
 
 /**
@@ -27,9 +29,14 @@ const CLOSE_WITHIN_MS = 5_000;
  *
  * Ends with exit code 0, or with 1 and one sentence on standard error.
  */
-export async function runMigrate(env: NodeJS.ProcessEnv): Promise<void> {
+export async function runMigrate(words: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   let kernel: Kernel | undefined;
   try {
+    if (asksForHelp(words)) {
+      process.stdout.write(`migrate: ${USAGE}\n`);
+      return;
+    }
+    if (words.length > 0) throw new Error(USAGE);
     kernel = createKernel(loadConfig(env), { service: 'migrate' });
     await run(kernel);
   } catch (error) {

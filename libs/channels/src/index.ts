@@ -1,5 +1,6 @@
 export * from './channel-kind';
 export * from './channel-registry';
+export { displayText } from './display-text';
 export * from './incident-facts';
 export { formatDuration, formatInstant } from './incident-wording';
 export * from './send-outcome';

@@ -48,7 +48,7 @@ function login(config: FlatlineConfig): KafkaEventLogOptions['sasl'] {
   if (!mechanism) return undefined;
   return {
     mechanism,
-    username: requireVariable(config, 'KAFKA_SASL_USERNAME'),
-    password: requireVariable(config, 'KAFKA_SASL_PASSWORD'),
+    username: requireVariable(config, 'KAFKA_SASL_USERNAME', 'KAFKA_SASL_MECHANISM'),
+    password: requireVariable(config, 'KAFKA_SASL_PASSWORD', 'KAFKA_SASL_MECHANISM'),
   };
 }

@@ -11,6 +11,17 @@ export class CommandRefused extends Error {
   override readonly name = 'CommandRefused';
 }
 
+/** What an operator may ask for on the command line. */
+export interface Command<Order> {
+  readonly name: string;
+  /** Which words are understood, as half a sentence. */
+  readonly usage: string;
+  /** Null when the words are not understood. */
+  readonly orderIn: (words: readonly string[]) => Order | null;
+  /** Says what there is to say and ends. */
+  readonly obey: (order: Order, parts: CommandParts) => Promise<void>;
+}
+
 /** What a command of an operator works with. */
 export interface CommandParts {
   readonly kernel: Kernel;
@@ -40,25 +51,32 @@ export interface InstallationLog {
 const CLOSE_WITHIN_MS = 5_000;
 
 /**
- * Runs a command of an operator: DATABASE_URL, and KAFKA_BROKERS where the log is there, are all it needs.
- *
- * @param work says what there is to say and ends, with exit code 0. What it throws is said in a sentence on standard
- *   error, with exit code 1; it ends without a word when nobody listens any more
+ * Runs a command of an operator: DATABASE_URL, and KAFKA_BROKERS where the log is there, are all it needs, and nothing
+ * at all for `--help`. Exit code 0 when it was obeyed. What it throws is said in a sentence on standard error, with exit
+ * code 1; it ends without a word when nobody listens any more.
  */
-export async function runCommand(
-  name: string,
+export async function runCommand<Order>(
+  { name, usage, orderIn, obey }: Command<Order>,
+  words: readonly string[],
   env: NodeJS.ProcessEnv,
-  work: (parts: CommandParts) => Promise<void>,
 ): Promise<void> {
   let kernel: Kernel | undefined;
   try {
+    if (asksForHelp(words)) return await say(`${name}: ${usage}`);
+    const order = orderIn(words);
+    if (order === null) throw new CommandRefused(usage);
     kernel = createKernel(loadConfig(env), { service: name });
-    await work(await connect(kernel, name));
+    await obey(order, await connect(kernel, name));
   } catch (error) {
     process.exitCode = 1;
     if (!(error instanceof ReaderGone)) process.stderr.write(`${complaint(error, name)}\n`);
   }
   await kernel?.shutdown.run(CLOSE_WITHIN_MS);
+}
+
+/** Whether the words on a command line ask how it is used. */
+export function asksForHelp(words: readonly string[]): boolean {
+  return words.some((word) => word === '--help' || word === '-h');
 }
 
 function complaint(error: unknown, name: string): string {

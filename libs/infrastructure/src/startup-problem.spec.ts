@@ -11,6 +11,11 @@ describe('why Flatline did not start', () => {
     ['the port is taken', systemError('EADDRINUSE'), /^Port 8080 on 127\.0\.0\.1 is already in use; .*set PORT/],
     ['the port is for root only', systemError('EACCES'), /may not listen on port 8080/],
     ['the address is not ours', systemError('EADDRNOTAVAIL'), /no address 127\.0\.0\.1; set HOST/],
+    [
+      'the name to listen on leads nowhere',
+      Object.assign(systemError('ENOTFOUND'), { hostname: config.HOST }),
+      /^HOST is 127\.0\.0\.1, .*\(ENOTFOUND\); set it/,
+    ],
     ['the database is away', systemError('ECONNREFUSED'), /DATABASE_URL cannot be reached \(ECONNREFUSED\)/],
     [
       'Kafka is away',

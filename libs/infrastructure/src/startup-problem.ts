@@ -19,6 +19,9 @@ export function startupProblem(error: unknown, name: string, config?: Pick<Flatl
   }
   if (code === 'EACCES') return `This user may not listen on port ${config?.PORT}; set PORT to one above 1023.`;
   if (code === 'EADDRNOTAVAIL') return `This machine has no address ${config?.HOST}; set HOST to one it has.`;
+  if (config && (error as { hostname?: unknown } | null)?.hostname === config.HOST) {
+    return `HOST is ${config.HOST}, which is no address and no name that leads to one (${code}); set it to an address of this machine.`;
+  }
   if (error instanceof ServerAway && error.component !== 'database') {
     return `${name} did not start: ${error.message}; check that the server runs and that its address is right.`;
   }

@@ -44,7 +44,7 @@ function mailTargets(config: FlatlineConfig, teller: string): AlertTarget[] {
   const addresses = config.OPERATOR_ALERT_EMAIL ?? [];
   if (addresses.length === 0) return [];
   const channel = createEmailChannel({
-    smtpUrl: requireVariable(config, 'SMTP_URL'),
+    smtpUrl: requireVariable(config, 'SMTP_URL', 'OPERATOR_ALERT_EMAIL'),
     from: config.ALERT_EMAIL_FROM,
     publicBaseUrl: publicBaseUrl(config),
   });

@@ -118,7 +118,10 @@ describe('the configuration', () => {
   });
 
   it('says which variable a process cannot do without', () => {
-    expect(() => requireVariable(loadConfig({}), 'DATABASE_URL')).toThrow('DATABASE_URL must be set');
+    expect(() => requireVariable(loadConfig({}), 'DATABASE_URL')).toThrow(/^DATABASE_URL must be set$/);
+    expect(() => requireVariable(loadConfig({}), 'SMTP_URL', 'OPERATOR_ALERT_EMAIL')).toThrow(
+      'SMTP_URL must be set, because OPERATOR_ALERT_EMAIL is',
+    );
   });
 
   it.each([

@@ -28,13 +28,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): F
   );
 }
 
-/** The value of a variable that this process cannot do without. Throws {@link ConfigError} when it is not set. */
+/**
+ * The value of a variable that this process cannot do without. Throws {@link ConfigError} when it is not set.
+ *
+ * @param neededBy the variable that calls for it, where it is not needed always
+ */
 export function requireVariable<Name extends VariableName>(
   config: FlatlineConfig,
   name: Name,
+  neededBy?: VariableName,
 ): NonNullable<FlatlineConfig[Name]> {
   const value = config[name];
-  if (value === undefined || value === null) throw new ConfigError([{ variable: name, message: 'must be set' }]);
+  if (value === undefined || value === null) {
+    const because = neededBy === undefined ? '' : `, because ${neededBy} is`;
+    throw new ConfigError([{ variable: name, message: `must be set${because}` }]);
+  }
   return value as NonNullable<FlatlineConfig[Name]>;
 }
 
