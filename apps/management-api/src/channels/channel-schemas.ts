@@ -17,14 +17,21 @@ const kindsWithSettings = Object.entries(SETTINGS).map(([kind, schema]) => {
   return { properties: { kind: { const: kind }, settings } };
 });
 
+const settingsField = z.looseObject({}, NOT_AN_OBJECT);
+const kindAndSettings = z.object({ kind: kindField, settings: settingsField });
+
 export const createChannelSchema = z
-  .object({ kind: kindField, name: nameField, settings: z.looseObject({}, NOT_AN_OBJECT) }, NOT_AN_OBJECT)
-  .superRefine(({ kind, settings }, context) => {
-    const parsed = SETTINGS[kind].safeParse(settings);
-    for (const issue of parsed.error?.issues ?? []) {
-      context.addIssue({ code: 'custom', path: ['settings', ...issue.path], message: settingsMessage(issue) });
-    }
-  })
+  .object({ kind: kindField, name: nameField, settings: settingsField }, NOT_AN_OBJECT)
+  .superRefine(
+    ({ kind, settings }, context) => {
+      const parsed = SETTINGS[kind].safeParse(settings);
+      for (const issue of parsed.error?.issues ?? []) {
+        context.addIssue({ code: 'custom', path: ['settings', ...issue.path], message: settingsMessage(issue) });
+      }
+    },
+    // Also when the name is wrong: an answer lists every problem.
+    { when: ({ value }) => kindAndSettings.safeParse(value).success },
+  )
   .meta({ oneOf: kindsWithSettings });
 export type CreateChannel = z.output<typeof createChannelSchema>;
 

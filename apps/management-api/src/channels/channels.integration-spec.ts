@@ -56,6 +56,12 @@ describe('channels', () => {
     expect(answer.json.errors).toEqual([{ field: 'settings.url', message: expect.stringContaining('private') }]);
   });
 
+  it('lists what is wrong with the name and with the settings', async () => {
+    const body = { ...webhook, name: 5, settings: { url: 'ftp://example.org' } };
+    const answer = await server.call('POST', '/v1/channels', { body });
+    expect(answer.json.errors).toMatchObject([{ field: 'name' }, { field: 'settings.url' }]);
+  });
+
   it.each([
     [{ ...webhook, kind: 'pigeon' }, 'kind'],
     [{ ...webhook, settings: { url: 'ftp://example.org' } }, 'settings.url'],

@@ -14,7 +14,8 @@ export const webhookSettings = z.object({
 export type WebhookSettings = z.infer<typeof webhookSettings>;
 
 function isHttpUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
+  // Control characters and halves of surrogate pairs, which the parser would quietly take out or replace.
+  if (/[\p{Cc}\p{Cs}]/u.test(text) || !URL.canParse(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
   if ((protocol !== 'http:' && protocol !== 'https:') || hostname === '') return false;
   try {
