@@ -34,7 +34,7 @@ const DESCRIPTIONS: Readonly<Record<number, string>> = {
   403: 'The key may not do this.',
   404: 'Unknown, deleted or somebody else’s.',
   413: 'The body is too large.',
-  415: 'The body is of a type that is not JSON.',
+  415: 'The Content-Type is not even the form of one; otherwise any will do.',
   422: 'A field is missing or wrong.',
   503: 'Not possible at the moment; try again after Retry-After seconds.',
 };
