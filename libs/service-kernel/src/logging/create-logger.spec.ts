@@ -31,6 +31,7 @@ describe('the logger', () => {
     ['an address', { note: 'sent to alice@example.org' }, 'alice@example.org'],
     ['the bootstrap key', { note: 'hunter2hunter2hunter2hunter2' }, 'hunter2'],
     ['an error', { err: new Error(`Bearer hunter2 ${TOKEN}`) }, 'hunter2'],
+    ['what a failed statement wrote', { err: Object.assign(new Error('x'), { parameters: ['hunter2'] }) }, 'hunter2'],
   ])('never lets %s out', (_what, fields, secret) => {
     const { logger, text } = recorded({ FLATLINE_BOOTSTRAP_API_KEY: 'hunter2hunter2hunter2hunter2' });
     logger.error(fields, 'something happened');

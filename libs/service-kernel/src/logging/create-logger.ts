@@ -19,8 +19,8 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream;
 }
 
-/** Fields whose value is a secret whoever logs them. */
-const SECRET_FIELDS = ['token', 'apiKey', 'api_key', 'authorization', 'password', 'secret', 'body', 'to'];
+/** Fields whose value is a secret whoever logs them. `parameters`: of the statement that failed, in an error of TypeORM. */
+const SECRET_FIELDS = ['token', 'apiKey', 'api_key', 'authorization', 'password', 'secret', 'body', 'to', 'parameters'];
 
 /**
  * Makes the logger of a process: JSON lines, or short ones for people (LOG_FORMAT).
