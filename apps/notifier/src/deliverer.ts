@@ -33,7 +33,7 @@ interface DeliveryEnd {
   readonly ended: Story | null;
 }
 
-const LANE_LIMITS = { total: 128, failing: 1, waiting: 10_000 };
+const LANE_LIMITS = { total: 128, untried: 4, failing: 1, allFailing: 64, waiting: 10_000 };
 /** Rows that share one statement. */
 const STATEMENT_ROWS = 200;
 /** How much longer than the longest attempt a claim holds, in ms: time for both statements around it. */

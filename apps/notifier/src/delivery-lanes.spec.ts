@@ -1,7 +1,7 @@
 import { DeliveryLanes } from './delivery-lanes';
 import type { QueuedDelivery } from './delivery-lanes';
 
-const limits = { total: 4, failing: 1, waiting: 3 };
+const limits = { total: 4, untried: 2, failing: 1, allFailing: 2, waiting: 3 };
 
 function takeAll(lanes: DeliveryLanes): QueuedDelivery[] {
   const taken: QueuedDelivery[] = [];
@@ -49,6 +49,33 @@ describe('the lanes', () => {
     expect(ids(takeAll(lanes))).toEqual(['a3']);
     lanes.release(delivery('a3', 'a'), true);
     expect(ids(takeAll(lanes))).toEqual(['a4', 'a5']);
+  });
+
+  /** Guarded by `failing` in delivery-lanes.ts: a receiver that hangs must not fill its lane with each round of retries. */
+  it('remember a failing channel while it has nothing to do', () => {
+    offer('a', 'a1');
+    takeAll(lanes).forEach((taken) => lanes.release(taken, false));
+    offer('a', 'a1', 'a2');
+    expect(ids(takeAll(lanes))).toEqual(['a1']);
+  });
+
+  it('give a channel all that it may when an attempt has shown that it works', () => {
+    lanes = new DeliveryLanes({ ...limits, untried: 1 }, ({ channelId }) => ({ name: channelId, limit: 2 }));
+    offer('a', 'a1', 'a2', 'a3');
+    const [first] = takeAll(lanes);
+    expect(takeAll(lanes)).toEqual([]);
+    lanes.release(first as QueuedDelivery, true);
+    expect(ids(takeAll(lanes))).toEqual(['a2', 'a3']);
+  });
+
+  /** Guarded by `allFailing`: without it those that hang keep everything, and who works gets nothing. */
+  it('keep room for channels that work, however many fail', () => {
+    const broken = ['a', 'b', 'c', 'd'];
+    broken.forEach((channel) => offer(channel, `${channel}1`));
+    takeAll(lanes).forEach((taken) => lanes.release(taken, false));
+    broken.forEach((channel) => offer(channel, `${channel}1`));
+    offer('e', 'e1', 'e2');
+    expect(ids(takeAll(lanes))).toEqual(['a1', 'b1', 'e1', 'e2']);
   });
 
   it('hold an id once', () => {

@@ -15,8 +15,12 @@ export interface LaneSpec {
 export interface LaneLimits {
   /** Deliveries under way at once, over all lanes. */
   readonly total: number;
+  /** Deliveries under way at once in a lane of which nobody knows yet whether it works. */
+  readonly untried: number;
   /** Deliveries under way at once in a lane whose last attempt failed. */
   readonly failing: number;
+  /** Deliveries under way at once in all failing lanes together; the rest of `total` is for those that work. */
+  readonly allFailing: number;
   /** Deliveries that wait in memory in one lane; more are refused, they stay in the database. */
   readonly waiting: number;
 }
@@ -26,18 +30,21 @@ interface Lane {
   /** By id, in the order of the offers. */
   readonly waiting: Map<string, QueuedDelivery>;
   underWay: number;
-  isFailing: boolean;
+  state: 'untried' | 'works' | 'failing';
 }
 
 /**
  * Whose turn is it? Lanes are served in turn, each with a limit of its own, so that a channel that hangs or has
- * thousands to deliver takes little from the others.
+ * thousands to deliver takes little from the others. Many that hang take little, too: a lane gets its full limit when an
+ * attempt has shown that it works, and those that failed last share what they may take.
  *
  * Holds ids alone; what is true stands in the database. Losing it all (a crash) costs one sweep.
  */
 export class DeliveryLanes {
   private readonly lanes = new Map<string, Lane>();
   private readonly underWay = new Map<string, { lane: Lane; offeredAgain: boolean }>();
+  /** Names of lanes that are failing, also while they have nothing to do: retries must not begin untried again. */
+  private readonly failing = new Set<string>();
   private refused = false;
 
   constructor(
@@ -61,9 +68,11 @@ export class DeliveryLanes {
   /** The next delivery that may start now, or null. Whoever takes it must release it. */
   take(): QueuedDelivery | null {
     if (this.underWay.size >= this.limits.total) return null;
+    const failingMayGo = this.failingUnderWay() < this.limits.allFailing;
     for (const lane of this.lanes.values()) {
       const [delivery] = lane.waiting.values();
-      if (!delivery || lane.underWay >= (lane.isFailing ? this.limits.failing : lane.spec.limit)) continue;
+      if (!delivery || lane.underWay >= this.limitOf(lane)) continue;
+      if (lane.state === 'failing' && !failingMayGo) continue;
       lane.waiting.delete(delivery.id);
       lane.underWay += 1;
       this.underWay.set(delivery.id, { lane, offeredAgain: false });
@@ -79,9 +88,25 @@ export class DeliveryLanes {
     if (!active) return;
     this.underWay.delete(delivery.id);
     active.lane.underWay -= 1;
-    if (lineWorks !== null) active.lane.isFailing = !lineWorks;
+    if (lineWorks !== null) this.note(active.lane, lineWorks);
     if (active.offeredAgain) this.offer(delivery);
     else if (isIdle(active.lane)) this.lanes.delete(active.lane.spec.name);
+  }
+
+  private note(lane: Lane, works: boolean): void {
+    lane.state = works ? 'works' : 'failing';
+    if (works) this.failing.delete(lane.spec.name);
+    else this.failing.add(lane.spec.name);
+  }
+
+  private limitOf({ state, spec }: Lane): number {
+    return state === 'works' ? spec.limit : Math.min(spec.limit, this.limits[state]);
+  }
+
+  private failingUnderWay(): number {
+    let count = 0;
+    for (const { lane } of this.underWay.values()) if (lane.state === 'failing') count += 1;
+    return count;
   }
 
   get underWayCount(): number {
@@ -104,7 +129,8 @@ export class DeliveryLanes {
   private open(spec: LaneSpec): Lane {
     const known = this.lanes.get(spec.name);
     if (known) return known;
-    const lane: Lane = { spec, waiting: new Map(), underWay: 0, isFailing: false };
+    const state = this.failing.has(spec.name) ? 'failing' : 'untried';
+    const lane: Lane = { spec, waiting: new Map(), underWay: 0, state };
     this.lanes.set(spec.name, lane);
     return lane;
   }
@@ -116,7 +142,6 @@ export class DeliveryLanes {
   }
 }
 
-/** A failing lane is remembered while it has nothing to do: its retries must not begin with a full lane again. */
-function isIdle({ waiting, underWay, isFailing }: Lane): boolean {
-  return waiting.size === 0 && underWay === 0 && !isFailing;
+function isIdle({ waiting, underWay }: Lane): boolean {
+  return waiting.size === 0 && underWay === 0;
 }
