@@ -83,7 +83,8 @@ export class DeliveryStore {
    * 1. A row is left alone while an earlier one of its heartbeat and channel is unfinished.
    * 2. A claim that expired means that a process died between sending and writing the result down; that attempt enters
    *    the delivery log as interrupted.
-   * 3. A recovery whose "down" was never told is suppressed, and so is what was meant for a channel that is gone.
+   * 3. A recovery whose "down" was never told is suppressed, and so is what was meant for a channel that is gone, and a
+   *    "down" of a heartbeat that is. The recovery of one that was told still goes out: it is the last word.
    *
    * @param until when the claim expires, epoch ms
    */
@@ -108,8 +109,10 @@ export class DeliveryStore {
            CASE
              WHEN n.transition = 'recovered' AND down.status IS DISTINCT FROM 'delivered' THEN 'never_told'
              WHEN c.id IS NULL AND NOT n.channel_id = ANY($5::text[]) THEN 'channel_deleted'
+             WHEN n.transition = 'down' AND heartbeat.deleted_at IS NOT NULL THEN 'heartbeat_deleted'
            END AS reason
          FROM due JOIN notification n USING (id)
+         LEFT JOIN heartbeat ON heartbeat.id = n.heartbeat_id
          LEFT JOIN notification down
            ON down.incident_id = n.incident_id AND down.channel_id = n.channel_id AND down.transition = 'down'
          LEFT JOIN channel c

@@ -10,6 +10,7 @@ import type { SendOutcome } from '@flatline/channels';
  * - `unreadable`: the stored facts are not what this version understands
  * - `never_told`: a recovery of an incident that this channel was never told about
  * - `channel_deleted`: the channel was deleted before it could be told
+ * - `heartbeat_deleted`: it is down, and somebody deleted the heartbeat before the channel could be told
  * - `not_configured`: the installation cannot use this kind of channel, e.g. it has no mail server
  * - `discarded`: it was given up, and an operator decided that it stays so (`dead-letters discard`)
  * - `unknown_kind`: this version does not know this kind of channel
@@ -21,6 +22,7 @@ export const notToldReasons = [
   'unreadable',
   'never_told',
   'channel_deleted',
+  'heartbeat_deleted',
   'not_configured',
   'discarded',
   'unknown_kind',

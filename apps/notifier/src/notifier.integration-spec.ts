@@ -174,6 +174,29 @@ describe('the notifier', () => {
     expect(receiver.requests).toHaveLength(1);
   });
 
+  /** Guarded by (3) of `DeliveryStore.claim`. */
+  it('tells nobody that a heartbeat is down which was deleted meanwhile, but that one is up again', async () => {
+    receiver.answerNext({ status: 503 });
+    notifier = await TestNotifier.start(database.url, hookEnv());
+    const [untold, told] = [testIncident(), testIncident()];
+    await notifier.goDown(untold);
+    await eventually(() => expect(receiver.requests).toHaveLength(1));
+    await notifier.goDown(told);
+    await eventually(async () => expect(await statuses()).toContain('down webhook delivered'));
+    await notifier.deleteHeartbeat(untold.heartbeatId);
+    await notifier.deleteHeartbeat(told.heartbeatId);
+    await notifier.recover(untold, told);
+    await eventually(async () =>
+      expect((await statuses()).sort()).toEqual([
+        'down webhook delivered',
+        'down webhook heartbeat_deleted',
+        'recovered webhook delivered',
+        'recovered webhook never_told',
+      ]),
+    );
+    expect(receiver.requests).toHaveLength(3);
+  });
+
   it('says why mail is not sent without a mail server', async () => {
     notifier = await TestNotifier.start(database.url, { ...hookEnv(), DEFAULT_ALERT_EMAIL: 'alice@example.com' });
     await notifier.goDown(testIncident());

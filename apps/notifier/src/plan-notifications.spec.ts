@@ -95,6 +95,13 @@ describe('planning', () => {
     expect(late([down])).toEqual([]);
   });
 
+  /** Guarded by the last line of `audience`: a channel that was added since would hear "down" as the last word. */
+  it('tells a "down" behind its recovery to the channels of that recovery alone', () => {
+    const untold = { ...told(mail, 'suppressed'), transition: 'recovered' } as const;
+    expect(plan([down], [mail, hook], [untold])).toEqual(['down mail pending']);
+    expect(plan([down], [hook], [untold])).toEqual(['down mail pending']);
+  });
+
   it('gives a notification the same id whenever it is planned, and no two the same', () => {
     const planned = planNotifications([down, recovered], () => [mail, hook], []);
     expect(planned.map(({ id }) => id)).toEqual(

@@ -51,6 +51,7 @@ export function notificationId(incidentId: string, transition: Transition, chann
  *   is told.
  * - A recovery goes to the channels that exist now and to those that were told of the incident; where a channel was not
  *   told that the heartbeat is down, its recovery is suppressed.
+ * - A "down" that comes behind its recovery goes to the channels of that recovery alone, which follows it once more.
  */
 export function planNotifications(
   incidents: readonly ToldIncident[],
@@ -71,7 +72,7 @@ export function planNotifications(
     const earlier = ofIncident(incident.id);
     if (earlier.some((notification) => notification.transition === transition)) continue;
     const downs = earlier.filter((notification) => notification.transition === 'down');
-    for (const channel of audience(channelsOf(projectId), transition === 'recovered' ? downs : [])) {
+    for (const channel of audience(channelsOf(projectId), earlier, transition)) {
       const down = downs.find(({ channelId }) => channelId === channel.id);
       const reason = transition === 'recovered' && !mayHaveBeenTold(down) ? 'never_told' : channel.unusable;
       const notification: PlannedNotification = {
@@ -108,15 +109,19 @@ export function lateDowns(
   });
 }
 
+/** @param earlier what was planned for the other end of the incident */
 function audience(
   channels: readonly PlannableChannel[],
-  toldBefore: readonly KnownNotification[],
+  earlier: readonly KnownNotification[],
+  transition: Transition,
 ): readonly PlannableChannel[] {
   const all = channels.some(({ unusable }) => unusable === null) ? [...channels] : [...channels, TERMINAL_CHANNEL];
-  for (const { channelId, channelKind } of toldBefore) {
+  for (const { channelId, channelKind } of earlier) {
     if (!all.some(({ id }) => id === channelId)) all.push({ id: channelId, kind: channelKind, unusable: null });
   }
-  return all;
+  if (transition === 'recovered' || earlier.length === 0) return all;
+  // A "down" behind its recovery: nobody else would ever hear that it is over.
+  return all.filter(({ id }) => earlier.some(({ channelId }) => channelId === id));
 }
 
 /** Still under way counts: when it ends without success, the recovery that waits for it is suppressed then. */

@@ -99,6 +99,15 @@ export class TestNotifier {
     await this.infrastructure.dataSource.query('UPDATE channel SET deleted_at = now() WHERE id = $1', [id]);
   }
 
+  /** As a tombstone, which stays. */
+  async deleteHeartbeat(id: string): Promise<void> {
+    await this.infrastructure.dataSource.query(
+      `INSERT INTO heartbeat (id, project_id, name, interval_secs, grace_secs, schedule_changed_at, created_at, updated_at,
+         deleted_at) VALUES ($1, $2, 'gone', 60, 10, now(), now(), now(), now())`,
+      [id, PROJECT],
+    );
+  }
+
   /** In the order in which they were planned. */
   notifications(): Promise<NotificationRow[]> {
     return this.infrastructure.dataSource.query(

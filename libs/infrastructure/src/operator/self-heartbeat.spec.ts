@@ -37,6 +37,15 @@ describe('the outgoing heartbeat', () => {
     expect(sent).toHaveLength(3);
   });
 
+  it.each([503, 302])('is sent again with the next look when it was answered %i', async (status) => {
+    heartbeat.allIsWell();
+    sent[0]?.answer(status);
+    await settled();
+    clock.advance(10_000);
+    await beWell(30);
+    expect(sent).toHaveLength(2);
+  });
+
   it('is one at a time, whatever becomes of the one before', async () => {
     for (let minute = 0; minute < 3; minute++) {
       heartbeat.allIsWell();

@@ -15,8 +15,8 @@ const EARLY_MS = 1_000;
 
 /**
  * The outgoing ping of this Flatline. Whoever knows that all is well says so; a ping follows when one is due. When nobody
- * says it any more, for whatever reason, pings stop and somebody else gives the alarm. What becomes of a ping harms
- * nobody here.
+ * says it any more, for whatever reason, pings stop and somebody else gives the alarm. One that was not taken is due again
+ * at once: the other side may have been restarting. What becomes of a ping harms nobody here.
  */
 export class SelfHeartbeat {
   private readonly failing: RecurringWarning;
@@ -44,10 +44,15 @@ export class SelfHeartbeat {
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       });
       await answer.body?.cancel();
-      if (!answer.ok) this.failing.note(new Error(`it answered ${answer.status}`));
+      if (!answer.ok) this.failed(`it answered ${answer.status}`);
     } catch (error) {
       // Not the error itself: it names the address.
-      this.failing.note(new Error(`it could not be reached (${codeOf(error) ?? (error as Error).name})`));
+      this.failed(`it could not be reached (${codeOf(error) ?? (error as Error).name})`);
     }
+  }
+
+  private failed(how: string): void {
+    this.failing.note(new Error(how));
+    this.sentAt = -Infinity;
   }
 }
