@@ -143,6 +143,13 @@ describe('interval schedules over steps of the clock', () => {
       ],
     ],
     ['five seconds forward, less than a lease', [{ at: 100_000, byMs: 5_000 }]],
+    [
+      'a little more than the grace forward, and a part of it back at once',
+      [
+        { at: 90_001, byMs: 3_502 },
+        { at: 90_501, byMs: -501 },
+      ],
+    ],
   ])('%s: nothing false is told of a job that goes on, and a dead one is found', (_what, steps) => {
     const definition = every(30, 3, 1);
     const machine = new Machine(definition, steps);

@@ -126,13 +126,16 @@ export class PartitionStanding {
 
   /**
    * The wall clock was set. Forward, so much less time has passed since each last ping than will seem to have: that makes
-   * an absence of a lease at the least, because from there on no period that it touches counts as silence.
+   * an absence of a lease at the least, because from there on no period that it touches counts as silence. A part of it
+   * taken back soon after does not make it shorter; once the clock is further back, there is no such time.
    *
    * @param byMs negative: back
    */
   noteStep(byMs: number): void {
-    this.steppedAt = this.parts.monotonic();
-    this.blindUntil = byMs > 0 ? this.claimedAt + this.parts.leaseMs : 0;
+    const { clock, leaseMs, monotonic } = this.parts;
+    this.steppedAt = monotonic();
+    if (byMs > 0) this.blindUntil = this.claimedAt + leaseMs;
+    else if (this.blindUntil > clock.now() + leaseMs) this.blindUntil = 0;
     this.acknowledgedSentAt = null;
     this.noteTurnedAway();
   }
