@@ -29,7 +29,8 @@ const STILL_FOR_MS = 3_000;
  *    nothing, and nothing that is there is left out
  * 3. for a shard, what may be missing is written down as an absence, from its watermark until now: jobs did reach us, but
  *    we do not know what they said, so nobody is told "down" for that time. The scheduler tells of it as of any other
- * 4. what is known of the ingests is forgotten, because their epochs begin anew in another log. The watermark stays, and
+ * 4. what is known of the ingests is forgotten, because their epochs begin anew in another log. Pings that were read and
+ *    wait for the watermark are kept. The watermark stays, and
  *    moves on with the first pulse from after the adoption (`adoptedAt` in libs/domain/src/watermark.ts)
  * 5. the installation uses this log from now on
  *
@@ -73,7 +74,7 @@ async function movePosition(
   const forgotten = JSON.stringify({ ingests: {}, spells: [], adoptedAt: now.getTime() });
   const [, moved] = await manager.query<[unknown, number]>(
     `UPDATE consumer_offset SET next_offset = $6, log_identity = $7, updated_at = $8, cut_off_at = NULL,
-       ingests = CASE WHEN ingests IS NOT NULL THEN $9::jsonb END
+       ingests = ingests || $9::jsonb
      WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND log_identity = $5`,
     [group, topic, partition, position, identity, bounds.start, adopted, now, forgotten],
   );

@@ -4,8 +4,9 @@ import { bury, enqueue, isPoison, type PoisonRecord, reasonOf } from '@flatline/
 import type { Clock } from '@flatline/service-kernel';
 import type { DataSource, EntityManager } from 'typeorm';
 import { absenceEvent } from './absence-event';
-import { type Batch, type LoggedPing, signalsByHeartbeat } from './batch';
-import { foldSignals, type Folded } from './fold';
+import type { Batch, WaitingSignal } from './batch';
+import { type Due, dueIn, eachOf, foldAll, signalsIn, waitingOf } from './due-pings';
+import type { Folded } from './fold';
 import type { HistoryStore } from './history-store';
 import type { RuntimeStore } from './runtime-store';
 import type { ShardPosition, ShardProgressStore } from './shard-progress-store';
@@ -36,7 +37,9 @@ export interface ShardBatch {
   readonly batch: Batch;
   /** Where the position is expected to be. */
   readonly from: number;
+  /** With the pings that wait since earlier batches. */
   readonly to: ShardPosition;
+  readonly watermarkMoved: boolean;
   /** What its pulses made certain; the context knows it too. */
   readonly absences: AbsenceNews;
   readonly context: RuleContext;
@@ -47,17 +50,19 @@ export interface ShardBatch {
 export interface Applied {
   readonly folded: readonly Folded[];
   readonly poison: readonly PoisonRecord[];
+  /** What waits now. */
+  readonly waiting: readonly WaitingSignal[];
 }
 
 /**
  * Applies batches of pings and pulses in one transaction, exactly once:
  *
  * 1. lock the runtime rows of the batches in the order of their ids, with their newest definitions
- * 2. fold the pings through the deadline rule
+ * 2. fold the pings through the deadline rule, those that waited for the watermark again
  * 3. write rows, history, incidents and events
  * 4. put aside what could not be read, note absences, and tell of those that are over
- * 5. move the positions, and the watermarks with them, from where they are expected; when one is not there, everything is
- *    rolled back
+ * 5. move the positions, and with them the watermarks and what waits for them, from where they are expected; when one is
+ *    not there, everything is rolled back
  *
  * A crash anywhere, a rebalance or a zombie changes nothing twice.
  */
@@ -70,25 +75,27 @@ export class BatchTransaction {
    * @throws PositionMoved when that is so for any of them; poison as the database or the rule refuses it
    */
   apply(batches: readonly ShardBatch[]): Promise<Applied[]> {
-    return this.commit(batches, (manager, now) => this.applyTogether(manager, batches, now));
+    return this.commit(batches, (manager, now) => this.applyTogether(manager, batches.map(dueIn), now));
   }
 
   /** Steps 1 to 3 for each ping under a savepoint of its own: poison goes to the dead letters, the others stay. */
   async applyOneByOne(batch: ShardBatch): Promise<Applied> {
     const [applied] = await this.commit([batch], async (manager, now) => {
       const folded: Folded[] = [];
+      const due = dueIn(batch);
+      const waiting = [...due.left];
       const poison: PoisonRecord[] = [];
-      for (const ping of batch.batch.pings) {
+      for (const { alone, record } of eachOf({ ...due, left: [] })) {
         try {
-          const alone = { ...batch, batch: { ...batch.batch, pings: [ping] } };
           const [one] = await manager.transaction((savepoint) => this.applyTogether(savepoint, [alone], now));
           folded.push(...(one?.folded ?? []));
+          waiting.push(...(one?.waiting ?? []));
         } catch (error) {
           if (!isPoison(error)) throw error;
-          poison.push({ record: ping.record, reason: reasonOf(error) });
+          if (record) poison.push({ record, reason: reasonOf(error) });
         }
       }
-      return [{ folded, poison }];
+      return [{ folded, poison, waiting }];
     });
     return applied!;
   }
@@ -101,9 +108,9 @@ export class BatchTransaction {
     return dataSource.transaction(async (manager) => {
       const now = clock.now();
       const applied = await applyPings(manager, now); // 1 to 3
-      const results = applied.map(({ folded, poison }, index) => ({
-        folded,
-        poison: [...batches[index]!.batch.poison, ...poison],
+      const results = applied.map((each, index) => ({
+        ...each,
+        poison: [...batches[index]!.batch.poison, ...each.poison],
       }));
       await bury(
         manager,
@@ -117,40 +124,33 @@ export class BatchTransaction {
           absences.over.map((absence) => absenceEvent(shard, absence, context.rules, now)),
         ),
       );
-      if (!(await progress.move(manager, batches, now))) throw new PositionMoved(); // 5
+      const moves = batches.map(({ shard, from, to }, index) => {
+        const { waiting } = results[index]!;
+        return { shard, from, to: { ...to, waiting } };
+      });
+      if (!(await progress.move(manager, moves, now))) throw new PositionMoved(); // 5
       return results;
     });
   }
 
-  private async applyTogether(manager: EntityManager, batches: readonly ShardBatch[], now: number): Promise<Applied[]> {
+  private async applyTogether(manager: EntityManager, due: readonly Due[], now: number): Promise<Applied[]> {
     const { runtime, history } = this.parts;
-    const pings = batches.flatMap(({ batch }) => batch.pings);
-    if (pings.length === 0) return batches.map(() => ({ folded: [], poison: [] }));
-    const locked = await runtime.lock(manager, [...new Set(pings.map((ping) => ping.heartbeatId))], now); // 1
-    const results = batches.map(({ batch, context }) => foldAll(locked, batch.pings, context, now)); // 2
-    await runtime.write(manager, results.flat()); // 3
+    const pings = due.flatMap((each) => each.pings);
+    const signals = due.flatMap(signalsIn);
+    if (signals.length === 0) return due.map(({ left }) => ({ folded: [], poison: [], waiting: left }));
+    const locked = await runtime.lock(manager, [...new Set(signals.map((signal) => signal.heartbeatId))], now); // 1
+    const results = due.map((each) => foldAll(locked, each, now)); // 2
+    const changed = results.flat().filter((result) => result.changed);
+    await runtime.write(manager, changed); // 3
     await history.writePings(
       manager,
       pings.filter((ping) => locked.has(ping.heartbeatId)),
     );
-    const stories = results.map((folded, index) =>
-      traced(merge(folded.map(({ story }) => story)), batches[index]!.spans),
-    );
+    const stories = results.map((folded, index) => traced(merge(folded.map(({ story }) => story)), due[index]!.spans));
     await history.writeStory(manager, merge(stories), now);
-    return results.map((each) => ({ folded: each, poison: [] }));
+    return results.map((folded, index) => {
+      const waiting = [...due[index]!.left, ...folded.flatMap(waitingOf)];
+      return { folded, poison: [], waiting };
+    });
   }
-}
-
-function foldAll(
-  locked: Awaited<ReturnType<RuntimeStore['lock']>>,
-  pings: readonly LoggedPing[],
-  context: RuleContext,
-  now: number,
-): Folded[] {
-  const folded: Folded[] = [];
-  for (const [id, signals] of signalsByHeartbeat(pings)) {
-    const heartbeat = locked.get(id);
-    if (heartbeat) folded.push(foldSignals(heartbeat, signals, context, now));
-  }
-  return folded;
 }

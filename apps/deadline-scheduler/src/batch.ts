@@ -63,7 +63,13 @@ export function readBatch(records: readonly LogRecord[]): Batch {
   return { events, pings, poison };
 }
 
-export function signalsByHeartbeat(pings: readonly LoggedPing[]): Map<string, Signal[]> {
+/** A ping that is in the history and waits for the watermark, see (r) of the deadline rule. */
+export interface WaitingSignal {
+  readonly heartbeatId: string;
+  readonly signal: Signal;
+}
+
+export function signalsByHeartbeat(pings: readonly WaitingSignal[]): Map<string, Signal[]> {
   const signals = new Map<string, Signal[]>();
   for (const { heartbeatId, signal } of pings) {
     const known = signals.get(heartbeatId);

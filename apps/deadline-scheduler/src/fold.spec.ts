@@ -16,7 +16,7 @@ function locked(definition: HeartbeatDefinition, before?: Folded): LockedHeartbe
   return { definition, state, wakeAt, misfit, shard: 0, restored: null };
 }
 const pinged = (definition: HeartbeatDefinition, at: number, before?: Folded): Folded =>
-  foldSignals(locked(definition, before), [{ id: `ping-${at}`, kind: 'success', receivedAt: at }], always, at);
+  foldSignals(locked(definition, before), [{ id: `ping-${at}`, kind: 'success', receivedAt: at }], at, always, at);
 
 /** Guarded by `unlessMisfit` in fold.ts. */
 describe('a heartbeat that cannot be judged', () => {

@@ -29,6 +29,8 @@ export interface Folded extends RuntimeUpdate {
   readonly misfitIsNews: boolean;
   /** What contradicted itself in the stored row, which was put together again; null for a row as it should be. */
   readonly restored: string | null;
+  /** Pings that wait for the watermark: they are to be applied again once it has moved. */
+  readonly waiting: readonly Signal[];
 }
 
 /**
@@ -37,22 +39,29 @@ export interface Folded extends RuntimeUpdate {
  */
 export const LOOK_AGAIN_MS = 600_000;
 
-/** Applies pings in the order of (receivedAt, id). */
+/**
+ * Applies pings in the order of (receivedAt, id).
+ *
+ * @param watermark of the shard
+ */
 export function foldSignals(
   heartbeat: LockedHeartbeat,
   signals: readonly Signal[],
+  watermark: number,
   context: RuleContext,
   now: number,
 ): Folded {
   return unlessMisfit(heartbeat, now, () => {
     const story = emptyStory();
+    const waiting: Signal[] = [];
     let state = heartbeat.state;
     for (const signal of [...signals].sort(inOrder)) {
-      const result = applySignal(heartbeat.definition, state, signal, context);
-      addToStory(heartbeat, state, result, story, now, signal.id);
+      const result = applySignal(heartbeat.definition, state, signal, context, watermark);
+      addToStory(heartbeat, state, result, story, now, result.waits ? undefined : signal.id);
+      if (result.waits) waiting.push(signal);
       state = result.state;
     }
-    return finish(heartbeat, state, context, story);
+    return { ...finish(heartbeat, state, context, story), waiting };
   });
 }
 
@@ -106,6 +115,7 @@ function unlessMisfit(heartbeat: LockedHeartbeat, now: number, fold: () => Folde
       misfit,
       misfitIsNews,
       restored: heartbeat.restored,
+      waiting: [],
     };
   }
 }
@@ -161,5 +171,6 @@ function finish(
     misfit: null,
     misfitIsNews: heartbeat.misfit !== null,
     restored: heartbeat.restored,
+    waiting: [],
   };
 }

@@ -101,21 +101,24 @@ export class PingBatchHandler implements PartitionHandler {
     const batch = readBatch(records);
     const advance = advanceProgress(known, batch.events, rules.leaseMs);
     const { absences, takenBackTo } = advance;
-    const to: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress };
+    const { waiting } = known.position;
+    const to: ShardPosition = { nextOffset: last.offset + 1, progress: advance.progress, waiting };
     const over = overSince(absences, known.position.progress.watermark, advance.progress.watermark);
     const spans = applySpans(tracing, batch.pings, shard);
-    const { folded, poison } = await this.transactions.apply({
+    const applied = await this.transactions.apply({
       shard,
       batch,
       from: known.position.nextOffset,
       to,
+      watermarkMoved: advance.progress.watermark !== known.position.progress.watermark,
       absences: { takenBackTo, changed: changedSince(known.absences, absences, takenBackTo), over },
       context: { absences: withAbsences(absences, presumedAbsences(advance.progress)), rules },
       spans,
     });
     endSpans(spans);
 
-    this.shards.set(shard, { position: to, absences });
+    const { folded, poison } = applied;
+    this.shards.set(shard, { position: { ...to, waiting: applied.waiting }, absences });
     metrics.pingsApplied.inc(batch.pings.length);
     metrics.deadLetters.inc(poison.length);
     metrics.noteFolded(folded);

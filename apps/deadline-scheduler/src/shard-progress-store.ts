@@ -11,12 +11,17 @@ import {
   timestampOf,
 } from '@flatline/persistence';
 import type { EntityManager } from 'typeorm';
+import type { WaitingSignal } from './batch';
 
-/** How far a shard is: what was read, the watermark that follows from it, and the absences found on the way. */
+/** How far a shard is: what was read, the watermark that follows from it, and what was read and waits for it. */
 export interface ShardPosition {
   readonly nextOffset: number;
   readonly progress: ShardProgress;
+  readonly waiting: readonly WaitingSignal[];
 }
+
+/** What is kept in the column `ingests`. */
+type StoredProgress = Omit<ShardProgress, 'watermark'> & { readonly waiting?: readonly WaitingSignal[] };
 
 /** A shard that goes on from where it is expected to be. */
 export interface PositionMove {
@@ -48,7 +53,7 @@ export class ShardProgressStore {
     await nextOffset(manager, positionOf(shard), log, now);
     // Position and progress in one look: an owner that was replaced may be committing its last batch just now.
     const [row] = await manager.query<
-      { next_offset: string; watermark: Date | null; ingests: Omit<ShardProgress, 'watermark'> | null }[]
+      { next_offset: string; watermark: Date | null; ingests: StoredProgress | null }[]
     >(
       `SELECT next_offset, watermark, ingests FROM consumer_offset
        WHERE consumer_group = $1 AND topic = $2 AND partition = $3`,
@@ -62,6 +67,7 @@ export class ShardProgressStore {
         spells: row?.ingests?.spells ?? [],
         ...(row?.ingests?.adoptedAt !== undefined && { adoptedAt: row.ingests.adoptedAt }),
       },
+      waiting: row?.ingests?.waiting ?? [],
     };
   }
 
@@ -80,7 +86,7 @@ export class ShardProgressStore {
       moves.map(({ from }) => from),
       moves.map(({ to }) => to.nextOffset),
       moves.map(({ to }) => to.progress.watermark),
-      moves.map(({ to: { progress } }) => JSON.stringify({ ...progress, watermark: undefined })),
+      moves.map(({ to }) => JSON.stringify(storedOf(to))),
     ]);
     return moved === moves.length;
   }
@@ -125,6 +131,11 @@ export class ShardProgressStore {
       rows.map((row) => ({ startedAt: row.started_at.getTime(), endedAt: row.ended_at.getTime() })),
     );
   }
+}
+
+/** Nearly always nothing waits, and this is written several times a second. */
+function storedOf({ progress: { watermark: _inItsColumn, ...progress }, waiting }: ShardPosition): StoredProgress {
+  return waiting.length > 0 ? { ...progress, waiting } : progress;
 }
 
 function positionOf(shard: number): ConsumerPosition {

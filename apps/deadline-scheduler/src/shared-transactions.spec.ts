@@ -3,14 +3,15 @@ import type { LoggedPing } from './batch';
 import type { Applied, ShardBatch } from './batch-transaction';
 import { SharedTransactions } from './shared-transactions';
 
-const nothing: Applied = { folded: [], poison: [] };
+const nothing: Applied = { folded: [], poison: [], waiting: [] };
 
 function batchOf(shard: number, pings = 1): ShardBatch {
   return {
     shard,
     batch: { events: [], pings: Array.from({ length: pings }, () => ({}) as LoggedPing), poison: [] },
     from: 0,
-    to: { nextOffset: 1, progress: { watermark: null, ingests: {}, spells: [] } },
+    to: { nextOffset: 1, progress: { watermark: null, ingests: {}, spells: [] }, waiting: [] },
+    watermarkMoved: true,
     absences: { takenBackTo: null, changed: [], over: [] },
     context: { absences: [], rules: { leaseMs: 10_000 } },
     spans: new Map(),

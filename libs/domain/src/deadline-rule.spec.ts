@@ -1,4 +1,4 @@
-import type { RuntimeState } from './heartbeat';
+import type { RuntimeState, Signal } from './heartbeat';
 import { initialState } from './heartbeat';
 import { applyDefinition, applySignal, applyWatermark } from './deadline-rule';
 import { always, at, definition, kinds, ping, up } from './test-heartbeat';
@@ -179,8 +179,8 @@ describe('(i) signals out of order', () => {
   it('changes nothing for a signal at or before the newest applied', () => {
     const second = ping(30);
     const state = applySignal(definition(), up(), second, always).state;
-    expect(applySignal(definition(), state, second, always)).toEqual({ state, facts: [] });
-    expect(applySignal(definition(), state, ping(20, 'fail'), always)).toEqual({ state, facts: [] });
+    expect(applySignal(definition(), state, second, always)).toEqual({ state, facts: [], waits: false });
+    expect(applySignal(definition(), state, ping(20, 'fail'), always)).toEqual({ state, facts: [], waits: false });
   });
 
   it('orders two signals of the same millisecond by id', () => {
@@ -224,6 +224,34 @@ describe('(p) a first success from before a pause', () => {
   it('does not become one by coming by during the pause when it was sent in it', () => {
     const during = applySignal(paused, initialState(paused), ping(20), always);
     expect(applyDefinition(resumed, during.state).state).toMatchObject({ status: 'new', nextExpectedAt: null });
+  });
+});
+
+describe('(r) a signal ahead of the watermark', () => {
+  it('waits while a deadline lies between, and judges no more than the watermark does', () => {
+    const before = up();
+    const late = ping(131);
+    expect(applySignal(definition(), before, late, always, at(70))).toEqual({ state: before, facts: [], waits: true });
+    const missedOne = applyWatermark(definition(), before, at(130), always);
+    expect(applySignal(definition(), before, late, always, at(130))).toEqual({ ...missedOne, waits: true });
+    const passed = applySignal(definition(), before, late, always, at(130) + 1);
+    expect(passed).toEqual(applySignal(definition(), before, late, always));
+    expect([passed.waits, kinds(passed.facts)]).toEqual([false, ['missed', 'wentDown', 'recovered']]);
+  });
+
+  it('is overtaken by one that is on time', () => {
+    const waits = applySignal(definition(), up(), ping(71), always, at(60));
+    const { state } = applySignal(definition(), waits.state, ping(70), always, at(60));
+    const { waits: stillWaits, facts } = applySignal(definition(), state, ping(71), always, at(60));
+    expect([waits.waits, stillWaits, facts]).toEqual([true, false, []]);
+  });
+
+  it('does not wait when it is on time, when none is expected, and when it ends an incident', () => {
+    const waitsFor = (state: RuntimeState, signal: Signal) =>
+      applySignal(definition(), state, signal, always, at(10)).waits;
+    expect(waitsFor(up(), ping(70))).toBe(false);
+    expect(waitsFor(initialState(definition()), ping(1_000))).toBe(false);
+    expect(waitsFor(down(), ping(2_000))).toBe(false);
   });
 });
 

@@ -53,6 +53,8 @@ import { afterBlackout, isUnverified, periodOf, waitingInBlackout } from './unkn
  *   at least 2, the heartbeat goes down as `unverified` at the N-th unknown in a row, or at any unknown when N·(I + G) of
  *   observed time (outside blackouts) have passed since L without a success. Not before I + G of it have: an outage that
  *   comes and goes gave the job no chance to be heard.
+ * - (r) A signal waits while a deadline lies between the watermark and itself: one from before the deadline, which another
+ *   ingest took, may come out of the log after it. What comes meanwhile is applied first where it is on time.
  */
 
 /** Something that happened to a heartbeat, dated when it truly happened, never when it was noticed. */
@@ -87,6 +89,11 @@ export type Fact =
 export interface RuleResult {
   readonly state: RuntimeState;
   readonly facts: readonly Fact[];
+}
+
+export interface SignalResult extends RuleResult {
+  /** (r) The signal was not applied, and nothing of it is in the state: it is to be tried again with a later watermark. */
+  readonly waits: boolean;
 }
 
 /** The instant until which a ping is on time (E + G, or later after an absence of ours); null when none is expected. */
@@ -141,36 +148,43 @@ export function applyDefinition(definition: HeartbeatDefinition, before: Runtime
 }
 
 /**
- * Applies one ping.
+ * Applies one ping, or lets it wait.
  *
  * @param definition the newest known definition; taken over first if the state has an older one
+ * @param watermarkAt up to where every ping is known, ms; Infinity where there is none but this
  */
 export function applySignal(
   definition: HeartbeatDefinition,
   before: RuntimeState,
   signal: Signal,
   context: RuleContext,
-): RuleResult {
+  watermarkAt = Infinity,
+): SignalResult {
   const defined = applyDefinition(definition, before);
   let state = defined.state;
   const facts = [...defined.facts];
 
-  if (!isNewer(signal, state)) return { state, facts }; // (i)
+  if (!isNewer(signal, state)) return { state, facts, waits: false }; // (i)
   state = {
     ...state,
     lastSignal: { receivedAt: signal.receivedAt, id: signal.id },
     lastPingAt: Math.max(signal.receivedAt, state.lastPingAt ?? 0),
   };
-  if (wasPausedAt(definition, signal.receivedAt)) return { state, facts }; // (j)
+  if (wasPausedAt(definition, signal.receivedAt)) return { state, facts, waits: false }; // (j)
   if (state.status === 'paused') {
     const isFirst = state.baselineAt === null && signal.kind === 'success';
-    return { state: isFirst ? { ...state, baselineAt: signal.receivedAt } : state, facts }; // (p)
+    return { state: isFirst ? { ...state, baselineAt: signal.receivedAt } : state, facts, waits: false }; // (p)
   }
-  if (state.baselineAt !== null && signal.receivedAt < state.baselineAt) return { state, facts }; // (i)
+  if (state.baselineAt !== null && signal.receivedAt < state.baselineAt) return { state, facts, waits: false }; // (i)
 
   const arrivedAt = signal.arrivedAfter ?? signal.receivedAt;
-  const judged = applyWatermark(definition, state, arrivedAt, context); // (l)
+  const judged = applyWatermark(definition, state, Math.min(arrivedAt, watermarkAt), context); // (l)
   state = judged.state;
+  if (watermarkAt < arrivedAt) {
+    const deadlineAt = deadlineOf(definition, state, context);
+    const waits = deadlineAt !== null && deadlineAt < arrivedAt;
+    if (waits) return { ...applyWatermark(definition, before, watermarkAt, context), waits }; // (r)
+  }
   facts.push(...judged.facts);
 
   if (signal.kind === 'success') {
@@ -191,7 +205,7 @@ export function applySignal(
     facts.push({ kind: 'wentDown', at: signal.receivedAt, incident }); // (d)
     state = { ...state, status: 'down', incident };
   }
-  return { state, facts };
+  return { state, facts, waits: false };
 }
 
 /**
