@@ -1,5 +1,5 @@
 import { type EventLog, type LogRecord, openPostgresEventLog } from '@flatline/event-log';
-import { INCIDENTS_TOPIC, PINGS_TOPIC, TOPICS } from '@flatline/events';
+import { incidentOpened, INCIDENTS_TOPIC, PINGS_TOPIC, TOPICS } from '@flatline/events';
 import { bury, buryRows, createDataSource, migrate, requirePartitioning, requireSameLog } from '@flatline/persistence';
 import { createTestDatabase, eventually, type TestDatabase } from '@flatline/test-kit';
 import type { DataSource } from 'typeorm';
@@ -180,6 +180,28 @@ describe('dead letters', () => {
     expect(await run('replay', id)).toMatchObject({ said: expect.stringMatching(/told of a later incident/), code: 1 });
     await run('discard', id);
     expect(await statuses()).toEqual(['down suppressed discarded', 'down delivered']);
+  });
+
+  /** Guarded by `refuseOvertaken` in replay.ts. */
+  it('does not let an old incident be the last word either', async () => {
+    const value = incidentOpened.encode({
+      ...{ id: uuidv7(), key: CHANNEL, occurredAt: 1, producedAt: 1, correlationId: 'x' },
+      data: {
+        projectId: CHANNEL,
+        heartbeat: {
+          ...{ id: CHANNEL, name: 'payroll', status: 'failing', intervalSecs: 60, schedule: null, timezone: null },
+          ...{ graceSecs: 10, lastPingedAt: null },
+        },
+        incident: { id: uuidv7(), startedAt: 1, endedAt: null, reason: 'missed', misses: 2 },
+      },
+    });
+    const record = { topic: INCIDENTS_TOPIC, partition: 0, offset: 1, key: CHANNEL, value };
+    await bury(dataSource.manager, [{ record, reason: 'odd' }], Date.now() - 60_000);
+    await notified('down', 'delivered', { incident: uuidv7() });
+    const id = await idOf('log');
+    expect(await run('replay', id)).toMatchObject({ said: expect.stringMatching(/told of a later incident/), code: 1 });
+    await dataSource.query('DELETE FROM notification');
+    expect((await run('replay', id)).said).toMatch(/^replayed /);
   });
 
   /** Guarded by `LetterStore.each` in letter-store.ts. */

@@ -1,6 +1,14 @@
 import { shardOf } from '@flatline/domain';
 import { AppendRejected, type LogProducer, type OutgoingRecord } from '@flatline/event-log';
-import { topicInGeneration, TOPICS } from '@flatline/events';
+import {
+  eventParser,
+  incidentOpened,
+  incidentResolved,
+  INCIDENTS_TOPIC,
+  MalformedEvent,
+  topicInGeneration,
+  TOPICS,
+} from '@flatline/events';
 import { type CommandParts, CommandRefused } from '@flatline/infrastructure';
 import { enqueue, type Partitioning, requireSameLog } from '@flatline/persistence';
 import type { Clock } from '@flatline/service-kernel';
@@ -39,6 +47,7 @@ export class Replay {
     await dataSource.transaction(async (manager) => {
       const payload = await letters.take(manager, letter.id);
       if (payload === null) throw new CommandRefused(GONE);
+      await refuseOvertaken(manager, letter, payload);
       if (log) await append(log, letter, payload);
       else if (letter.source === 'outbox') await publishAgain(manager, letter, payload);
       else await judgeAgain(manager, letter, clock.now());
@@ -51,6 +60,28 @@ export class Replay {
     await requireSameLog(dataSource, log.identity());
     return { partitioning, producer: await log.producer() };
   }
+}
+
+const parseIncident = eventParser(incidentOpened, incidentResolved);
+
+/** An incident must not be the last word when people have heard of another one since its letter was put aside. */
+async function refuseOvertaken(manager: EntityManager, { topic, createdAt }: Letter, payload: Buffer): Promise<void> {
+  if (!topic?.startsWith(INCIDENTS_TOPIC)) return;
+  let told: ReturnType<typeof parseIncident>['data'];
+  try {
+    told = parseIncident(payload).data;
+  } catch (error) {
+    if (error instanceof MalformedEvent) return; // nobody will be told by it
+    throw error;
+  }
+  const [row] = await manager.query<{ overtaken: boolean }[]>(
+    `SELECT EXISTS (
+       SELECT FROM notification
+       WHERE heartbeat_id = $1 AND incident_id <> $2 AND created_at > $3 AND status = 'delivered') AS overtaken`,
+    [told.heartbeat.id, told.incident.id, createdAt],
+  );
+  if (!row?.overtaken) return;
+  throw new CommandRefused('people have been told of a later incident of this heartbeat; discard this one');
 }
 
 interface OpenedLog {
