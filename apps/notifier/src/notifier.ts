@@ -83,7 +83,10 @@ export class Notifier {
   }
 
   private openChannels(): ChannelRegistry {
-    const { config, clock } = this.parts;
+    const { config, clock, logger } = this.parts;
+    if (config.DEFAULT_ALERT_EMAIL && config.SMTP_URL === undefined) {
+      logger.warn({}, 'nobody of DEFAULT_ALERT_EMAIL will be told, because SMTP_URL is not set');
+    }
     return createChannelRegistry({
       publicBaseUrl: publicBaseUrl(config),
       smtpUrl: config.SMTP_URL ?? null,
