@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { newWebhookSecret } from '@flatline/channels';
+import { namesPrivateTarget, newWebhookSecret } from '@flatline/channels';
 import type { FlatlineConfig } from '@flatline/service-kernel';
 import type { DataSource } from 'typeorm';
 import { TERMINAL_CHANNEL } from './plan-notifications';
@@ -45,6 +45,24 @@ export class DefaultChannels {
   find(id: string): DefaultChannel | null {
     return this.byId.get(id) ?? null;
   }
+}
+
+/** Which of the configured channels can never be told, in sentences, so that it is known before the first alert. */
+export function unusableDefaults(
+  config: DefaultChannelConfig & Pick<FlatlineConfig, 'SMTP_URL' | 'ALLOW_PRIVATE_WEBHOOK_TARGETS'>,
+): string[] {
+  const sentences: string[] = [];
+  if (config.DEFAULT_ALERT_EMAIL && config.SMTP_URL === undefined) {
+    sentences.push('nobody of DEFAULT_ALERT_EMAIL will be told, because SMTP_URL is not set');
+  }
+  const url = config.DEFAULT_ALERT_WEBHOOK_URL;
+  if (url !== undefined && !config.ALLOW_PRIVATE_WEBHOOK_TARGETS && namesPrivateTarget(new URL(url))) {
+    sentences.push(
+      'DEFAULT_ALERT_WEBHOOK_URL will not be told, because it names a private address and ' +
+        'ALLOW_PRIVATE_WEBHOOK_TARGETS is not set',
+    );
+  }
+  return sentences;
 }
 
 /**

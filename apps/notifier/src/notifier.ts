@@ -6,7 +6,7 @@ import { type Kernel, publicBaseUrl } from '@flatline/service-kernel';
 import type { Timers, WakeQueue } from '@flatline/timers';
 import type { DataSource } from 'typeorm';
 import { Claimant } from './claimant';
-import { DefaultChannels, defaultWebhookSecret } from './default-channels';
+import { DefaultChannels, defaultWebhookSecret, unusableDefaults } from './default-channels';
 import { Deliverer } from './deliverer';
 import { DeliveryStore } from './delivery-store';
 import { DeliverySweep } from './delivery-sweep';
@@ -84,9 +84,7 @@ export class Notifier {
 
   private openChannels(): ChannelRegistry {
     const { config, clock, logger } = this.parts;
-    if (config.DEFAULT_ALERT_EMAIL && config.SMTP_URL === undefined) {
-      logger.warn({}, 'nobody of DEFAULT_ALERT_EMAIL will be told, because SMTP_URL is not set');
-    }
+    for (const sentence of unusableDefaults(config)) logger.warn({}, sentence);
     return createChannelRegistry({
       publicBaseUrl: publicBaseUrl(config),
       smtpUrl: config.SMTP_URL ?? null,

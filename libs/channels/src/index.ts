@@ -9,6 +9,7 @@ export * from './email/email-settings';
 export * from './email/render-email';
 export * from './terminal/terminal-channel';
 export * from './webhook/render-webhook';
+export * from './webhook/private-target';
 export * from './webhook/public-address';
 export * from './webhook/webhook-channel';
 export * from './webhook/webhook-settings';

@@ -1,4 +1,4 @@
-import { newWebhookSecret } from '@flatline/channels';
+import { namesPrivateTarget, newWebhookSecret } from '@flatline/channels';
 import { Inject, Injectable } from '@nestjs/common';
 import { type Clock, CLOCK, CONFIG, type FlatlineConfig, Problem } from '@flatline/service-kernel';
 import { DataSource, type EntityManager } from 'typeorm';
@@ -11,7 +11,6 @@ import {
   type NewChannelView,
   settingsOf,
 } from './channel-schemas';
-import { namesPrivateTarget } from './private-target';
 
 interface ChannelRow {
   id: string;

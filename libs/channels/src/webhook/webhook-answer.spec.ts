@@ -7,7 +7,7 @@ describe('judgeAnswer', () => {
     expect(judgeAnswer(status, undefined, now).outcome).toBe('delivered');
   });
 
-  it.each([408, 425, 429, 500, 502, 503, 504, 599])('tries again after %d', (status) => {
+  it.each([0, 99, 408, 425, 429, 500, 502, 503, 504, 599, 999])('tries again after %d', (status) => {
     expect(judgeAnswer(status, undefined, now).outcome).toBe('retryable');
   });
 

@@ -19,7 +19,7 @@ const underRepair = new Set([401, 402, 403, 404, 407]);
  * - 2xx: delivered.
  * - 3xx: redirects are not followed (they could lead to a private address, and the signature was made for the address
  *   that was configured). A detour is often a maintenance or login page, so it is tried again.
- * - 408, 409, 421, 423, 425, 429, 5xx: tried again, after `Retry-After` if the receiver sent one.
+ * - 408, 409, 421, 423, 425, 429, 5xx, and what is no status at all: tried again, after `Retry-After` if the receiver sent one.
  * - 401, 402, 403, 404, 407: tried again, see above.
  * - 410 and the rest of 4xx (400, 405, 413, 415, 422, ...): the receiver understood and refuses; repeating the same
  *   bytes cannot help.
@@ -31,7 +31,7 @@ export function judgeAnswer(status: number, retryAfter: string | undefined, now:
   const reason = `the receiver answered ${status}`;
   if (status >= 200 && status < 300) return delivered(reason);
   if (status >= 300 && status < 400) return retryable(`${reason}, a redirect, which is not followed`);
-  if (status >= 500 || passing.has(status) || underRepair.has(status)) {
+  if (status >= 500 || status < 200 || passing.has(status) || underRepair.has(status)) {
     return retryable(reason, retryAfterMs(retryAfter, now));
   }
   return permanent(reason);

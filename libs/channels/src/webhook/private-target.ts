@@ -1,4 +1,5 @@
-import { isPublicAddress, literalAddress } from '@flatline/channels';
+import { isPublicAddress } from './public-address';
+import { literalAddress } from './webhook-settings';
 
 /**
  * Whether a URL can be seen, without asking the name server, to lead to a private place: a literal address that is not
