@@ -75,7 +75,8 @@ export function kindOf(absence: Absence, rules: AbsenceRules): AbsenceKind {
 
 /**
  * When silence may be judged, given what we know about our own absences: E + G, or one lease after the end of an absence
- * that touches the period, whichever is later. A ping until then is on time.
+ * that touches the period, whichever is later. A ping until then is on time. The lease stands still while we are away
+ * again: whoever comes back has it whole, and however often we come and go, it ends.
  *
  * Touched by a short absence: [E - G, E + G], where a job that keeps time pings. By a blackout: the whole period, because
  * all of a job's attempts may have fallen into it.
@@ -84,18 +85,26 @@ export function effectiveDeadline(period: Period, absences: readonly Absence[], 
   const deadlineAt = period.expectedAt + period.graceMs;
   const earliestAt = Math.min(period.startAt, period.expectedAt - period.graceMs);
   let effective = deadlineAt;
-  // From the newest back: nearly always there is none since the last ping, and this ends at once.
-  for (let index = absences.length - 1; index >= 0; index -= 1) {
+  // Nearly always there is none since the last ping, and the last one that is over already is the newest.
+  for (
+    let index = absences.findLastIndex(({ endedAt }) => endedAt < earliestAt) + 1;
+    index < absences.length;
+    index += 1
+  ) {
     const absence = absences[index]!;
-    if (absence.endedAt < earliestAt) break;
-    if (touches(absence, period, rules)) effective = Math.max(effective, absence.endedAt + rules.leaseMs);
+    if (absence.startedAt > effective) break;
+    if (absence.startedAt > deadlineAt) effective += absence.endedAt - absence.startedAt;
+    else if (touches(absence, period, rules)) effective = Math.max(effective, absence.endedAt + rules.leaseMs);
   }
   return effective;
 }
 
-/** The last blackout that touches a period, if any: what happened in it cannot be known. */
+/** The last blackout that touches a period, or the lease after it, if any: what happened in it cannot be known. */
 export function blackoutWithin(period: Period, absences: readonly Absence[], rules: AbsenceRules): Absence | undefined {
-  return absences.findLast((absence) => isBlackout(absence, rules) && touches(absence, period, rules));
+  const until = effectiveDeadline(period, absences, rules);
+  return absences.findLast(
+    (absence) => isBlackout(absence, rules) && absence.startedAt <= until && absence.endedAt > period.startAt,
+  );
 }
 
 /** How much of a time was outside blackouts, in ms: so long jobs could have reached us. */
@@ -108,7 +117,7 @@ export function observedMs(from: number, to: number, absences: readonly Absence[
   return observed;
 }
 
+/** Of an absence that does not begin after E + G. */
 function touches(absence: Absence, { startAt, expectedAt, graceMs }: Period, rules: AbsenceRules): boolean {
-  if (absence.startedAt > expectedAt + graceMs) return false;
   return isBlackout(absence, rules) ? absence.endedAt > startAt : absence.endedAt >= expectedAt - graceMs;
 }

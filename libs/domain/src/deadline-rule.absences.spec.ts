@@ -31,6 +31,37 @@ describe('(m) a short absence of ours', () => {
     const { facts } = applyWatermark(definition(), up(), at(10_000), away(restart));
     expect(facts.at(-1)).toMatchObject({ kind: 'wentDown', at: at(130) });
   });
+
+  describe('and another one before the lease after it is over', () => {
+    const again: Absence = { startedAt: at(72), endedAt: at(80) };
+    const nervous = definition({ alertAfterMisses: 1 });
+
+    it('lets the lease stand still meanwhile: who comes back has as much time as ever', () => {
+      const context = away(restart, again);
+      expect(deadlineOf(definition(), up(), context)).toBe(at(86));
+      expect(applySignal(definition(), up(), ping(86), context).facts).toEqual([]);
+      expect(deadlineOf(definition(), up(), away(restart, { startedAt: at(78), endedAt: at(79) }))).toBe(at(79));
+      expect(deadlineOf(definition(), up(), away(restart, { startedAt: at(78) + 1, endedAt: at(80) }))).toBe(at(78));
+    });
+
+    it('ends however often we come and go', () => {
+      const flickering = Array.from({ length: 1_000 }, (_, round): Absence => {
+        return { startedAt: at(65 + round * 5), endedAt: at(68 + round * 5) };
+      });
+      expect(deadlineOf(definition(), up(), away(...flickering))).toBe(at(98));
+    });
+
+    it('is unknown when the other one is a blackout, and nobody is told "down"', () => {
+      const blackout: Absence = { startedAt: at(72), endedAt: at(300) };
+      const context = away(restart, blackout);
+      const { state, facts } = applyWatermark(nervous, up(nervous), at(306) + 1, context);
+      expect(facts).toEqual([{ kind: 'unknown', at: at(70), blackout }]);
+      expect(state).toMatchObject({ status: 'up', misses: 0, nextExpectedAt: at(360) });
+      expect(applyWatermark(nervous, up(nervous), at(306), context).facts).toEqual([]);
+      expect(kinds(applySignal(nervous, up(nervous), ping(306), context).facts)).toEqual(['unknown']);
+      expect(applySignal(nervous, up(nervous), ping(71), context).facts).toEqual([]);
+    });
+  });
 });
 
 describe('(n) a blackout of ours', () => {

@@ -42,10 +42,11 @@ import { afterBlackout, isUnverified, periodOf, waitingInBlackout } from './unkn
  * - (l) A signal after a deadline first yields the misses that lie between, then what it does itself. One that an ingest
  *   read late counts for that as of the earliest instant it can have come (`arrivedAfter`): the delay was ours.
  * - (m) A deadline touched by an absence of ours waits until one lease after its end, and a ping until then is on time
- *   (absences.ts). After a short absence, silence is a miss as ever.
- * - (n) After a blackout it is `unknown`: no miss, misses before it stay counted, and the first period that begins after
- *   the blackout is judged as usual. A blackout counts once, however many periods lie in it: otherwise one outage of
- *   ours would alert everybody. A success that still comes in time leaves a deadline inside the blackout as unknown, too.
+ *   (absences.ts). The lease stands still while we are away again. After a short absence, silence is a miss as ever.
+ * - (n) After a blackout, also one that began within that lease, it is `unknown`: no miss, misses before it stay counted,
+ *   and the first period that begins after the blackout is judged as usual. A blackout counts once, however many periods
+ *   lie in it: otherwise one outage of ours would alert everybody. A success that still comes in time leaves a deadline
+ *   inside the blackout as unknown, too.
  * - (o) A success from before the deadline that found the heartbeat down already ends the incident as raised in error.
  * - (p) A first success from before a pause that comes by during or after it is the first ping all the same: L is the
  *   resume, and a job that falls silent then is missed.

@@ -57,6 +57,7 @@ export function waitingInBlackout(
   if (nextExpectedAt === null || baselineAt === null || incident) return undefined;
   const at = nextExpectedAt + definition.graceSecs * 1000;
   if (at >= arrivedAt) return undefined;
-  const blackout = blackoutWithin(periodOf(definition, baselineAt, nextExpectedAt), absences, rules);
+  const before = absences.filter(({ startedAt }) => startedAt < arrivedAt);
+  const blackout = blackoutWithin(periodOf(definition, baselineAt, nextExpectedAt), before, rules);
   return blackout && { at, blackout };
 }
