@@ -24,21 +24,35 @@ describe('reading a heartbeat after a ping was acknowledged', () => {
     return { id: json.id as string, partition, end: (await server.log.bounds(PINGS_TOPIC, partition)).end };
   }
 
-  it.each(['', '/pings', '/incidents'])('waits at %s until what the log held has been applied', async (path) => {
-    const { id, partition, end } = await heartbeatWithUnappliedPing();
+  async function read(partition: number, nextOffset: number, waiting: readonly { heartbeatId: string }[] = []) {
+    await server.dataSource.query(
+      `INSERT INTO consumer_offset (consumer_group, topic, partition, log_identity, next_offset, ingests, updated_at)
+       VALUES ($1, $2, $3, 'test', $4, $5, now())
+       ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = $4, ingests = $5`,
+      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, partition, nextOffset, JSON.stringify({ ingests: {}, waiting })],
+    );
+  }
+
+  async function expectWaiting(path: string, then: () => Promise<void>): Promise<void> {
     let answered = false;
-    const answer = server.call('GET', `/v1/heartbeats/${id}${path}`).finally(() => (answered = true));
+    const answer = server.call('GET', path).finally(() => (answered = true));
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(answered).toBe(false);
     const startedAt = performance.now();
-    await server.dataSource.query(
-      `INSERT INTO consumer_offset (consumer_group, topic, partition, log_identity, next_offset, updated_at)
-       VALUES ($1, $2, $3, 'test', $4, now())
-       ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = $4`,
-      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, partition, end],
-    );
+    await then();
     expect((await answer).status).toBe(200);
     expect(performance.now() - startedAt).toBeLessThan(300);
+  }
+
+  it.each(['', '/pings', '/incidents'])('waits at %s until what the log held has been applied', async (path) => {
+    const { id, partition, end } = await heartbeatWithUnappliedPing();
+    await expectWaiting(`/v1/heartbeats/${id}${path}`, () => read(partition, end));
+  });
+
+  it('waits until a late ping that was read has been applied, too', async () => {
+    const { id, partition, end } = await heartbeatWithUnappliedPing();
+    await read(partition, end, [{ heartbeatId: 'another' }, { heartbeatId: id }]);
+    await expectWaiting(`/v1/heartbeats/${id}`, () => read(partition, end, [{ heartbeatId: 'another' }]));
   });
 
   it('answers what is known when the scheduler is behind for longer', async () => {

@@ -30,7 +30,7 @@ export class AcknowledgedPings {
     const deadline = this.clock.monotonic() + WITHIN_MS;
     const end = await this.endOf(partition);
     if (end === null) return; // what is known is answered; the readiness of those who write tells of the log
-    while ((await this.nextOffset(partition)) < end && this.clock.monotonic() < deadline) {
+    while (!(await this.isApplied(heartbeatId, partition, end)) && this.clock.monotonic() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
   }
@@ -47,11 +47,13 @@ export class AcknowledgedPings {
     return answer?.end ?? null;
   }
 
-  private async nextOffset(partition: number): Promise<number> {
-    const [row] = await this.dataSource.query<{ next_offset: string }[]>(
-      'SELECT next_offset FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = $3',
-      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, partition],
+  /** Whether everything before an offset was read, and no ping of the heartbeat that was read waits for the watermark. */
+  private async isApplied(heartbeatId: string, partition: number, end: number): Promise<boolean> {
+    const [row] = await this.dataSource.query<{ next_offset: string; waits: boolean | null }[]>(
+      `SELECT next_offset, ingests->'waiting' @> jsonb_build_array(jsonb_build_object('heartbeatId', $4::text)) AS waits
+       FROM consumer_offset WHERE consumer_group = $1 AND topic = $2 AND partition = $3`,
+      [DEADLINE_SCHEDULER_GROUP, PINGS_TOPIC, partition, heartbeatId],
     );
-    return Number(row?.next_offset ?? 0);
+    return Number(row?.next_offset ?? 0) >= end && row?.waits !== true;
   }
 }
