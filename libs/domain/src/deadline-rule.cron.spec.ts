@@ -111,3 +111,26 @@ describe('(h) (k) a cron expression', () => {
     expect(state.nextExpectedAt).toBe(at('2026-05-11T21:00:00Z'));
   });
 });
+
+/** Guarded by `sameIncidentFrom` in libs/domain/src/deadline-rule.ts. */
+describe('(o) a success read too late, on a schedule', () => {
+  const hourly = nightly('UTC', { schedule: { kind: 'cron', expression: '0 * * * *', timezone: 'UTC' } });
+  const success = (text: string) => ({ id: `ping-${text}`, kind: 'success', receivedAt: at(text) }) as const;
+  const first = applySignal(hourly, initialState(hourly), success('2026-01-05T00:30:00Z'), always).state;
+  const down = applyWatermark(hourly, first, at('2026-01-05T01:10:00.001Z'), always).state;
+
+  it('leaves the incident open when it was for the instant before: the next one is missed all the same', () => {
+    const { state, facts } = applySignal(hourly, down, success('2026-01-05T00:45:00Z'), always);
+    expect(facts).toEqual([]);
+    expect(state).toMatchObject({ status: 'down', incident: down.incident, baselineAt: at('2026-01-05T00:45:00Z') });
+    expect(applySignal(hourly, state, success('2026-01-05T01:20:00Z'), always).facts).toMatchObject([
+      { kind: 'recovered', at: at('2026-01-05T01:20:00Z'), raisedInError: false },
+    ]);
+  });
+
+  it('ends it as raised in error when it was for the instant that was missed', () => {
+    const { state, facts } = applySignal(hourly, down, success('2026-01-05T01:10:00Z'), always);
+    expect(facts).toMatchObject([{ kind: 'recovered', raisedInError: true }]);
+    expect(state).toMatchObject({ status: 'up', nextExpectedAt: at('2026-01-05T02:00:00Z') });
+  });
+});

@@ -47,7 +47,8 @@ import { afterBlackout, isUnverified, periodOf, waitingInBlackout } from './unkn
  *   and the first period that begins after the blackout is judged as usual. A blackout counts once, however many periods
  *   lie in it: otherwise one outage of ours would alert everybody. A success that still comes in time leaves a deadline
  *   inside the blackout as unknown, too.
- * - (o) A success from before the deadline that found the heartbeat down already ends the incident as raised in error.
+ * - (o) A success from before the deadline that found the heartbeat down already ends the incident as raised in error;
+ *   unless it changes nothing, because a cron schedule expects the same instant after it, too.
  * - (p) A first success from before a pause that comes by during or after it is the first ping all the same: L is the
  *   resume, and a job that falls silent then is missed.
  * - (q) Unknowns cannot go on for ever, or blackouts that repeat would hide a dead job. With N = `alertAfterMisses`, but
@@ -191,8 +192,11 @@ export function applySignal(
   if (signal.kind === 'success') {
     const unknown = waitingInBlackout(definition, state, arrivedAt, context);
     if (unknown) facts.push({ kind: 'unknown', ...unknown }); // (n)
+    const after = succeeded(definition, state, signal.receivedAt); // (a) (b) (e) (f)
     if (state.incident) {
       const raisedInError = state.incident.reason !== 'failed' && arrivedAt <= state.incident.startedAt; // (o)
+      const still = raisedInError ? sameIncidentFrom(definition, after, state.incident, context) : null;
+      if (still) return { state: still, facts, waits: false };
       facts.push({
         kind: 'recovered',
         at: Math.max(signal.receivedAt, state.incident.startedAt),
@@ -200,7 +204,7 @@ export function applySignal(
         raisedInError,
       });
     }
-    state = succeeded(definition, state, signal.receivedAt); // (a) (b) (e) (f)
+    state = after;
   } else if (signal.kind === 'fail' && !state.incident) {
     const incident: OpenIncident = { startedAt: signal.receivedAt, reason: 'failed', misses: state.misses };
     facts.push({ kind: 'wentDown', at: signal.receivedAt, incident }); // (d)
@@ -275,6 +279,17 @@ function isNewer(signal: Signal, state: RuntimeState): boolean {
   const last = state.lastSignal;
   if (!last) return true;
   return signal.receivedAt !== last.receivedAt ? signal.receivedAt > last.receivedAt : signal.id > last.id;
+}
+
+/** The state after a success that comes to light too late, where the same incident follows from it; null where not. */
+function sameIncidentFrom(
+  definition: HeartbeatDefinition,
+  after: RuntimeState,
+  { startedAt, reason }: OpenIncident,
+  context: RuleContext,
+): RuntimeState | null {
+  const { state } = applyWatermark(definition, after, startedAt + 1, context);
+  return state.incident?.startedAt === startedAt && state.incident.reason === reason ? state : null;
 }
 
 function succeeded(definition: HeartbeatDefinition, state: RuntimeState, at: number): RuntimeState {
