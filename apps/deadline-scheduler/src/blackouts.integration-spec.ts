@@ -28,7 +28,14 @@ describe('the history of missed and unknown deadlines', () => {
          FROM unnest(ARRAY['missed', 'unknown', 'down', 'recovered']) AS kind, unnest(ARRAY[1, 4]) AS days`,
         [id],
       );
+      // As after days in which no scheduler ran: what it then reads has no partition of its own.
+      await stage.rows(
+        `INSERT INTO ping (heartbeat_id, received_at, id, kind)
+         SELECT $1, now() - days * interval '1 day', gen_random_uuid(), 'success' FROM unnest(ARRAY[1, 4]) AS days`,
+        [id],
+      );
       await stage.startScheduler();
+      expect(await stage.pingCount(id)).toBe(1);
       const left = await stage.rows<{ kind: string; isOld: boolean }>(
         `SELECT kind, occurred_at < now() - interval '2 days' AS "isOld" FROM transition ORDER BY 2, 1`,
       );

@@ -44,10 +44,9 @@ export class PingPartitions {
       );
     }
     for (const name of await this.expired(today)) await this.attempt(`DROP TABLE IF EXISTS ${name}`);
-    await this.attempt(
-      `DELETE FROM transition WHERE kind IN ('missed', 'unknown')
-       AND occurred_at < '${dateOf(today - this.retentionDays)}T00:00:00Z'`,
-    );
+    const oldestAt = `${dateOf(today - this.retentionDays)}T00:00:00Z`;
+    await this.attempt(`DELETE FROM ping_default WHERE received_at < '${oldestAt}'`);
+    await this.attempt(`DELETE FROM transition WHERE kind IN ('missed', 'unknown') AND occurred_at < '${oldestAt}'`);
   }
 
   private async expired(today: number): Promise<string[]> {
