@@ -1,10 +1,11 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { type Clock, CLOCK, SystemClock } from './clock';
 import type { FlatlineConfig } from './config/environment';
 import { CONFIG } from './config/load-config';
 import { HealthController } from './health/health.controller';
 import { HealthRegistry } from './health/health-registry';
+import { BodyPipe } from './http/body-pipe';
 import { ProblemFilter } from './http/problem-filter';
 import { PublicUrl } from './http/public-url';
 import { createLogger, LOGGER, type Logger } from './logging/create-logger';
@@ -53,7 +54,7 @@ function clockOf({ CLOCK_OFFSET_FILE }: FlatlineConfig): Clock {
 
 /**
  * Global module with the kernel's parts (CONFIG, CLOCK, LOGGER, HealthRegistry, ShutdownSequence, Metrics, TRACING, PublicUrl), the form of
- * errors, `/healthz`, `/readyz` and `/metrics`. `infrastructure` are further providers everybody may inject: the data
+ * bodies and errors, `/healthz`, `/readyz` and `/metrics`. `infrastructure` are further providers everybody may inject: the data
  * source, the event log, the timers.
  */
 @Module({})
@@ -75,7 +76,11 @@ export class KernelModule {
       module: KernelModule,
       global: true,
       controllers: [HealthController, MetricsController],
-      providers: [...providers, { provide: APP_FILTER, useClass: ProblemFilter }],
+      providers: [
+        ...providers,
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_PIPE, useClass: BodyPipe },
+      ],
       exports: providers.map((provider) => (typeof provider === 'function' ? provider : provider.provide)),
     };
   }

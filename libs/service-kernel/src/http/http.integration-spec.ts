@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { Body, Controller, Delete, Get, Module, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Module, Param, Post, Query, UseGuards } from '@nestjs/common';
 import { loadConfig } from '../config/load-config';
 import { createKernel, type Kernel, KernelModule } from '../kernel.module';
 import { createLogger } from '../logging/create-logger';
@@ -11,8 +11,20 @@ import { Problem } from './problem';
 /** The members of an answer that these tests look at. */
 type Answer = Partial<Record<'error' | 'body' | 'polluted' | 'q', unknown>>;
 
+const REFUSING = {
+  canActivate: (): boolean => {
+    throw new Problem(401, 'who are you?');
+  },
+};
+
 @Controller('v1/things')
 class ThingsController {
+  @Post('locked')
+  @UseGuards(REFUSING)
+  locked(@Body() body: unknown) {
+    return { body };
+  }
+
   @Get(':id')
   read(@Param('id') id: string, @Query('q') q: unknown) {
     if (id === 'boom') throw new Error('hunter2 exploded');
@@ -163,6 +175,14 @@ describe('the HTTP side of a process', () => {
     expect(answer.json).toMatchObject({ error: 'invalid JSON', status: 400, title: 'Bad Request' });
     expect(answer.headers.get('content-type')).toContain('application/json');
   });
+
+  it.each(['hello', '{"a":', '['.repeat(1_000)])(
+    'says who may not do it before it says what is wrong with the body, and nothing where none is taken: %s',
+    async (body) => {
+      expect(await call('POST', '/v1/things/locked', { body })).toMatchObject({ status: 401 });
+      expect(await call('DELETE', '/v1/things/1', { body })).toMatchObject({ status: 200 });
+    },
+  );
 
   it('takes no prototype from a body', async () => {
     const answer = await call('POST', '/v1/things', {

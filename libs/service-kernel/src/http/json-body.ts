@@ -25,8 +25,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Reads every body as JSON, whatever its content type says: clients label JSON as form data, as text or not at all.
- * An empty body is no body. Refuses anything else with the contract's 400 `invalid JSON`, and a body over
- * {@link BODY_LIMIT_BYTES} with 413, in constant memory; 503 while others' large bodies take all there is for them.
+ * An empty body is no body. In place of anything else comes the contract's 400 `invalid JSON` as a {@link Problem}, for
+ * `BodyPipe` to throw. Refuses a body over {@link BODY_LIMIT_BYTES} with 413, in constant memory; with 503 while others'
+ * large bodies take all there is for them.
  */
 export function addJsonBodyParser(fastify: FastifyInstance): void {
   const budget = new MemoryBudget(LARGE_BODIES_LIMIT_BYTES);
@@ -36,14 +37,14 @@ export function addJsonBodyParser(fastify: FastifyInstance): void {
   );
 }
 
-/** JSON from bytes; undefined from no bytes. Throws a {@link Problem} for anything that is not JSON in UTF-8. */
-export function parseJson(bytes: Buffer): unknown {
+/** JSON from bytes; undefined from no bytes; a {@link Problem} from anything that is not JSON in UTF-8. */
+function parseJson(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
-  if (isNestedTooDeeply(bytes)) throw new Problem(400, 'JSON is nested too deeply');
+  if (isNestedTooDeeply(bytes)) return new Problem(400, 'JSON is nested too deeply');
   try {
     return JSON.parse(utf8.decode(bytes)) as unknown;
   } catch (cause) {
-    throw new Problem(400, 'invalid JSON', { cause });
+    return new Problem(400, 'invalid JSON', { cause });
   }
 }
 
