@@ -31,8 +31,7 @@ export function answerUnknownRoutes(
 ): void {
   fastify.addHook('onRequest', (request, reply, next) => {
     if (!request.is404) return next();
-    finished(request.raw.resume(), { writable: false }, () => {
-      sendProblem(problemFor(request), request, reply, logger);
-    });
+    const problem = problemFor(request);
+    finished(request.raw.resume(), { writable: false }, () => sendProblem(problem, request, reply, logger));
   });
 }
