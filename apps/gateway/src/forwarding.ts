@@ -7,6 +7,8 @@ import type { ForwardOutcome } from './gateway-metrics';
 import type { Upstream } from './upstream';
 import type { UpstreamGroup } from './upstream-group';
 
+const NO_ANSWER = new Problem(504, 'no answer in time, try again', { headers: { 'retry-after': '1' } });
+
 /** No service of ours looks at the body of these. */
 const BODYLESS = new Set(['GET', 'HEAD', 'TRACE']);
 
@@ -141,7 +143,7 @@ export class Forwarding implements Dispatcher.DispatchHandler {
   private tookTooLong(): void {
     const wasSent = this.controller !== null;
     this.leaveUpstream('does not answer');
-    if (wasSent) this.refuse('timed_out', new Problem(504, 'no answer in time, try again'));
+    if (wasSent) this.refuse('timed_out', NO_ANSWER);
     else this.refuse('unavailable', Problem.unavailable());
   }
 
