@@ -187,7 +187,9 @@ export class AppendLane {
       const standing = standings[partition]!;
       const stored = failure === null || (named !== undefined && !named.includes(partition));
       if (stored) {
+        const wasAccepting = standing.mayAccept;
         standing.noteStored(pings.length, withPulse.has(partition) ? storedPulse : null);
+        if (!wasAccepting && standing.mayAccept) this.pulseIsDue = true; // says since when
         for (const ping of pings) settled(ping, true);
       } else {
         if (failure instanceof AppendUnresolved && pings[0]) standing.noteUnresolved(oldestOf(pings));

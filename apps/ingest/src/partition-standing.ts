@@ -53,7 +53,8 @@ const LOG_AWAY_AFTER_MS = 2_000;
  *   nothing new.
  * - *Accepting spell*: it begins anew whenever a valid ping was turned away or could have been, so that the time in
  *   which jobs could not reach us is known as an absence; also when calls through the public address did not get through,
- *   and when the log took nothing for a while ({@link LOG_AWAY_AFTER_MS}).
+ *   and when the log took nothing for a while ({@link LOG_AWAY_AFTER_MS}). It never begins before the pulse that lets
+ *   pings in is acknowledged: another ingest may turn a job away meanwhile, and this one would have, too.
  * - *Low watermark*: no pulse claims a ping whose fate is open, one that may still lie unread, or, where calls through the
  *   public address look for that, a time in which jobs may have been unable to reach us. One of unknown fate is
  *   settled by the next append to the partition that succeeds.
@@ -149,6 +150,8 @@ export class PartitionStanding {
     const isWrong = this.parts.clockIsWrong();
     if (isWrong) this.acknowledgedSentAt = null;
     if (!this.mayAccept || this.logWasAway) this.noteTurnedAway();
+    // Nobody is let in before this pulse is acknowledged; the next one says since when.
+    if (!this.mayAccept) this.acceptingSince = Math.max(this.acceptingSince, now + 1);
     this.isRetired = retiring || (isWrong && !this.isUnresolved);
     const known = Math.min(this.parts.clock.arrivedAfter() ?? now, this.reachedUpTo(now));
     const upTo = isWrong ? this.claimedAt || now : known;
@@ -179,7 +182,7 @@ export class PartitionStanding {
     // Readers know nothing beyond the append time, so what was claimed beyond it does not stand: dates may follow.
     this.datedAt = Math.min(this.datedAt, pulse.appendedAt ?? this.datedAt);
     this.claimedAt = Math.min(this.claimedAt, this.datedAt);
-    if (wasSet || this.acceptingSince > this.parts.clock.now()) this.noteTurnedAway();
+    if (!this.mayAccept || this.acceptingSince > this.parts.clock.now()) this.noteTurnedAway();
     this.acknowledgedSentAt = pulse.sentAt;
   }
 

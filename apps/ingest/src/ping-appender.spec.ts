@@ -161,10 +161,14 @@ describe('the ping appender', () => {
     clock.advance(5_001);
     expect(appender.acceptingPartitions).toBe(0);
     expect(await appender.accept(signal)).toBeNull();
-    const fencedUntil = clock.now();
-    (await producer.next()).settle();
+    const refusedAt = clock.now();
+    const pulse = await producer.next();
+    clock.advance(300); // until the log answers: nobody is let in before
+    pulse.settle();
     await eventually(() => expect(appender.acceptingPartitions).toBe(2), { withinMs: 2_000, everyMs: 5 });
-    expect(producer.pulses().at(-1)?.acceptingSince).toBe(fencedUntil);
+    expect(producer.pulses().at(-1)?.acceptingSince).toBe(refusedAt + 1);
+    (await producer.next()).settle();
+    expect(producer.pulses().at(-1)?.acceptingSince).toBe(refusedAt + 300);
   });
 
   it('counts its pings per partition and tells how many were acknowledged', async () => {
@@ -304,7 +308,7 @@ describe('the ping appender', () => {
       expect(await late).toBeNull();
       await eventually(() => expect(appender.acceptingPartitions).toBe(2), { withinMs: 3_000 });
       expect(side.events().map((event) => event.type)).not.toContain('ping.received');
-      expect(lastPulse(side, 1)?.acceptingSince).toBe(clock.now());
+      expect(lastPulse(side, 1)?.acceptingSince).toBe(clock.now() + 1);
       expect(lastPulse(producer, 0)?.acceptingSince).toBeLessThan(clock.now());
     });
 

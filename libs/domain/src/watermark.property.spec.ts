@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { withAbsences } from './absences';
+import type { Absence } from './heartbeat';
 import { applyPulse, emptyProgress, PULSES_TO_DROP, type ShardProgress } from './watermark';
 
 const T0 = 1_760_000_000_000;
@@ -24,6 +26,7 @@ class ModelIngest {
   inFlight: Append | null = null;
   acknowledgedSentAt: number | null = null;
   acceptingSince: number;
+  claimedAt = 0;
   gone = false;
 
   constructor(
@@ -39,15 +42,21 @@ class ModelIngest {
 
   accept(now: number): void {
     if (this.mayAccept(now)) this.waiting.push({ receivedAt: now });
+    else this.acceptFrom(now);
+  }
+
+  private acceptFrom(now: number): void {
+    this.acceptingSince = Math.max(now, this.claimedAt + 1);
   }
 
   send(now: number, retiring: boolean): void {
     if (this.gone || this.inFlight) return;
     if (!this.mayAccept(now)) {
       this.waiting = []; // fenced: answered with 503, never appended
-      this.acceptingSince = now;
+      this.acceptFrom(now + 1);
     }
     const lowWatermark = this.waiting[0]?.receivedAt ?? now;
+    this.claimedAt = Math.max(this.claimedAt, lowWatermark);
     const pings = this.waiting;
     this.inFlight = { sentAt: now, lowWatermark, acceptingSince: this.acceptingSince, pings, retiring };
     this.gone = retiring;
@@ -60,6 +69,7 @@ class ModelIngest {
     this.inFlight = null;
     if (stored && heard) {
       this.waiting = this.waiting.filter((ping) => !append.pings.includes(ping));
+      if (!this.mayAccept(now)) this.acceptFrom(now);
       this.acknowledgedSentAt = append.sentAt;
     }
     return stored && now - append.sentAt <= APPEND_MS ? append : null;
@@ -82,11 +92,15 @@ const steps = fc.array(
 );
 
 describe('the watermark, whatever happens to the ingests', () => {
-  it('never moves back, and never passes a ping that an ingest accepted and the log takes later', () => {
+  /** What the model ingests say is what `PartitionStanding` (apps/ingest) says. */
+  it('never moves back, never passes a ping that the log takes later, and shows each time that no job could reach us', () => {
     fc.assert(
       fc.property(steps, (story) => {
         const slots: (ModelIngest | null)[] = [null, null, null];
         let progress: ShardProgress = emptyProgress;
+        let absences: readonly Absence[] = [];
+        let watchedFrom: number | null = null;
+        const turnedAwayAt: number[] = [];
         let now = T0;
         let born = 0;
         const read = (ingest: ModelIngest, append: Append): void => {
@@ -96,16 +110,26 @@ describe('the watermark, whatever happens to the ingests', () => {
           const before = progress.watermark ?? 0;
           const { lowWatermark, acceptingSince, retiring } = append;
           const pulse = { ingestId: ingest.id, epoch: 1, lowWatermark, acceptingSince, acknowledged: 0, retiring };
-          progress = applyPulse(progress, pulse, now, LEASE_MS).progress;
+          const result = applyPulse(progress, pulse, now, LEASE_MS);
+          progress = result.progress;
+          if (progress.watermark === null) return;
           expect(progress.watermark).toBeGreaterThanOrEqual(before);
           expect(progress.watermark).toBeLessThanOrEqual(now);
+          absences = withAbsences(absences, result.absences);
+          watchedFrom ??= progress.watermark;
+          const decided = turnedAwayAt.filter((at) => watchedFrom! < at && at < progress.watermark!);
+          const unseen = decided.filter((at) => !absences.some((each) => each.startedAt <= at && at <= each.endedAt));
+          expect(unseen).toEqual([]);
         };
         for (const { afterMs, slot, what } of story) {
           now += afterMs;
           for (const ingest of slots)
             if (ingest?.inFlight && now - ingest.inFlight.sentAt > APPEND_MS) ingest.settle(now, false, true);
           const ingest = (slots[slot] ??= new ModelIngest(`ingest-${(born += 1)}`, now));
-          if (what === 'ping') ingest.accept(now);
+          if (what === 'ping') {
+            if (!slots.some((other) => other?.mayAccept(now))) turnedAwayAt.push(now);
+            ingest.accept(now);
+          }
           if (what === 'send' || what === 'pulse') ingest.send(now, false);
           if (what === 'retire' && ingest.waiting.length === 0) ingest.send(now, true);
           if (what === 'stored' || what === 'unheard' || what === 'lost' || what === 'pulse') {
