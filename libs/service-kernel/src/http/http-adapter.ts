@@ -16,6 +16,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** Ids and tokens are far shorter. */
 const MAX_PARAM_LENGTH = 200;
 
+/** Whoever leaves that out may leave out more: the connection ends, as when Node itself refuses it. */
+const NO_HOST = new Problem(400, 'the Host header is missing', { headers: { connection: 'close' } });
+
 /**
  * The Fastify instance that a process serves, plain routes and Nest controllers alike. Errors look the same wherever
  * they arise: in a controller, in a plain route, in the framework, in Node's parser.
@@ -85,7 +88,7 @@ export function createHttpAdapter(
   fastify.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
   fastify.addHook('onRequest', (request, reply, next) => {
     if (request.raw.headers.host !== undefined || request.raw.httpVersion !== '1.1') next();
-    else sendProblem(new Problem(400, 'the Host header is missing'), request, reply, logger);
+    else sendProblem(NO_HOST, request, reply, logger);
   });
   answerUnknownRoutes(fastify, logger, unknownRoute);
   return adapter;
