@@ -216,6 +216,21 @@ describe('the ping appender', () => {
     ]);
   });
 
+  it('vouches for no time in which it was stopping, however long what is under way takes', async () => {
+    await accepting();
+    producer.automatic = false;
+    const ping = appender.accept(signal);
+    const append = await producer.next();
+    const stopped = appender.stop();
+    clock.advance(2_000);
+    append.settle();
+    expect(await ping).not.toBeNull();
+    (await producer.next()).settle();
+    await stopped;
+    const last = { retiring: true, acceptingSince: clock.now() };
+    expect(producer.pulses().slice(-2)).toEqual([expect.objectContaining(last), expect.objectContaining(last)]);
+  });
+
   describe('when the log refuses one partition alone', () => {
     const HERE = HEARTBEAT;
     const THERE = '0192d3f0-7a10-7c3e-9b1a-3f2e5d6c7b80';

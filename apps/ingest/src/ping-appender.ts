@@ -180,6 +180,7 @@ export class PingAppender {
   private pulse(partition: number, oldestOpenAt: number | null, retiring: boolean): OutgoingRecord {
     const { ingestId, producer } = this.options;
     const standing = this.standings[partition]!;
+    if (this.stopping) standing.noteTurnedAway(); // the socket is closed
     const claim = standing.claim(oldestOpenAt, retiring);
     const now = standing.instant();
     const value = ingestPulsed.encode({
