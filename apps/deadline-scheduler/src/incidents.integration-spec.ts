@@ -98,7 +98,10 @@ describe('an incident that happened elsewhere, to the millisecond', () => {
    * reads the other one. Guarded by (r) of `applySignal` in libs/domain/src/deadline-rule.ts, and by `waiting` in
    * `ShardProgressStore.move` (shard-progress-store.ts).
    */
-  it('10. the ping after the deadline overtakes the one before it: on time, and no alarm', async () => {
+  it.each([
+    ['', undefined],
+    [', beside a ping that cannot be stored', 'a\u0000b'],
+  ])('10. the ping after the deadline overtakes the one before it%s: on time, and no alarm', async (_, userAgent) => {
     await stage.startScheduler();
     const [inTime, late] = await stage.heartbeats(2, 1);
     const pingedAt = Date.now();
@@ -112,9 +115,10 @@ describe('an incident that happened elsewhere, to the millisecond', () => {
     await stage.scheduler?.stop();
     const next = await Stage.open(stage.database, {}, { leaseSeconds: 10 });
     others.push(next);
-    await next.startScheduler();
+    for (const beside of await stage.heartbeats(8, 60)) await stage.ping(beside, deadlineAt, undefined, userAgent);
     await stage.ping(inTime!, deadlineAt - 1);
     await stage.pulse(deadlineAt + 1);
+    await next.startScheduler();
     const miss = { startedAt: deadlineAt, endedAt: deadlineAt + 1, misses: 1 };
     await eventually(async () => expect(await stage.incidents(late!)).toEqual([miss]));
     await eventually(async () => expect(await stage.pingCount(inTime!)).toBe(3));
