@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http';
+import { Agent, request, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { Controller, Get, Module, type OnModuleDestroy } from '@nestjs/common';
 import { loadConfig } from '../config/load-config';
@@ -75,7 +75,8 @@ describe('starting and stopping', () => {
 
   it('says when to try again to what comes behind a request that is open', async () => {
     const { kernel, starting } = await start();
-    const { port } = await starting;
+    const { app, port } = await starting;
+    const server = app.getHttpServer() as Server;
     const inside = new Promise<void>((resolve) => (entered = resolve));
     const socket = connect(port, '127.0.0.1');
     let said = '';
@@ -84,9 +85,10 @@ describe('starting and stopping', () => {
     socket.write('GET /slow HTTP/1.1\r\nhost: x\r\n\r\n');
     await inside;
     const stopping = kernel.shutdown.run(5_000);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    socket.write('GET /slow HTTP/1.1\r\nhost: x\r\n\r\n');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    while (server.listening) await new Promise((resolve) => setTimeout(resolve, 10));
+    const seen = new Promise((resolve) => server.once('request', resolve));
+    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+    await seen;
     release();
     await ended;
     expect(said).toMatch(/^HTTP\/1\.1 200 [^]*HTTP\/1\.1 503 [^]*retry-after: 2\r\n[^]*"error":"Service Unavailable"/i);
