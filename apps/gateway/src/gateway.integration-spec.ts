@@ -89,6 +89,15 @@ describe('what goes where', () => {
     expect(pingsSeen() + api.seen.length).toBe(0);
   });
 
+  it('what is no path at all is refused in the form of every error', async () => {
+    for (const method of ['OPTIONS', 'GET', 'LOCK']) {
+      const { status, json } = await send({ method, path: '*' });
+      expect([404, 405]).toContain(status);
+      expect(json).toMatchObject({ error: expect.any(String), status });
+    }
+    expect(pingsSeen() + api.seen.length).toBe(0);
+  });
+
   it('its own health and metrics stay here; how to ask for them otherwise is the service’s to say', async () => {
     expect(await send({ path: '/healthz' })).toMatchObject({ status: 200, json: { status: 'ok' } });
     await send({ path: PING });

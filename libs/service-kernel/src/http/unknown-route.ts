@@ -34,4 +34,6 @@ export function answerUnknownRoutes(
     const problem = problemFor(request);
     finished(request.raw.resume(), { writable: false }, () => sendProblem(problem, request, reply, logger));
   });
+  // For what the framework's router of unknown routes cannot even read, such as `*`: it comes here past all hooks.
+  fastify.setNotFoundHandler((request, reply) => sendProblem(problemFor(request), request, reply, logger));
 }
