@@ -11,14 +11,22 @@ export interface RelayedEvent {
 }
 
 export interface RelayOptions {
-  readonly session: DatabaseSession;
-  /** Appends the events in the order given; resolves only when they are durable. May store some twice on failure. */
-  readonly publish: (events: readonly RelayedEvent[]) => Promise<void>;
+  readonly session: Pick<DatabaseSession, 'generation' | 'listen' | 'query'>;
+  /** Where in the log an event belongs. Events of one place keep their order; places fail one by one. */
+  readonly placeOf: (event: Pick<RelayedEvent, 'topic' | 'key'>) => string;
+  /**
+   * Appends the events in the order given; resolves when it is known what became of them. May store some twice on failure.
+   *
+   * @returns the places whose events have to be tried again, with the reason; those of all others are durable
+   */
+  readonly publish: (events: readonly RelayedEvent[]) => Promise<ReadonlyMap<string, unknown>>;
   /** Why the events can never be published, by what `publish` threw; null when trying again may help. */
   readonly refusalOf: (error: unknown) => string | null;
   /** An event went to the dead letters, because it can never be published. */
   readonly onBuried: (event: BuriedEvent) => void;
   readonly onError: (error: unknown) => void;
+  /** Monotonic ms. */
+  readonly monotonic: () => number;
 }
 
 export interface BuriedEvent {
@@ -52,11 +60,15 @@ const SLOT_LOCK_CLASS = 7_310_512;
  * 3. Rows are appended in `seq` order and deleted afterwards. A crash between the two publishes them again, which
  *    consumers absorb by the event's id.
  * 4. A row that can never be published goes to `dead_letter`; what comes after it goes on.
+ * 5. A place that does not take its events is left alone for a moment, and so are all later events of that place. What
+ *    goes elsewhere is published meanwhile, however much waits before it.
  */
 export class OutboxRelay {
   private ownedSlots: number[] = [];
   /** The connection that holds them. */
   private generation = 0;
+  /** Until when places that failed are left alone, monotonic ms. */
+  private readonly held = new Map<string, number>();
   private stopped = false;
   private wake: (() => void) | null = null;
   private notified = false;
@@ -85,7 +97,7 @@ export class OutboxRelay {
         await this.takeSlots();
         const published = await this.publishOnce();
         if (this.stopped && published === 0) return await this.giveSlotsBack();
-        if (published < BATCH_ROWS) await this.pause(POLL_MS);
+        if (published < BATCH_ROWS) await this.pause(this.held.size > 0 ? RETRY_MS : POLL_MS);
       } catch (error) {
         this.options.onError(error);
         if (this.stopped) return;
@@ -116,35 +128,68 @@ export class OutboxRelay {
     if (session.generation === generation) this.ownedSlots.push(...won.map((row) => row.slot));
   }
 
+  /** Goes through all that waits once, page by page, and tells how many rows are gone. */
   private async publishOnce(): Promise<number> {
     this.notified = false;
-    const { session } = this.options;
     if (this.ownedSlots.length === 0) return 0;
-    const rows = await session.query<OutboxRow>(
-      `SELECT seq, id, topic, key, payload, traceparent FROM outbox WHERE slot = ANY($1::int[]) ORDER BY seq LIMIT ${BATCH_ROWS}`,
-      [this.ownedSlots],
-    );
-    if (rows.length === 0) return 0;
-    try {
-      await this.publishRows(rows);
-    } catch (error) {
-      if (this.options.refusalOf(error) === null) throw error;
-      for (const row of rows) await this.publishOrBury(row);
+    this.letGo();
+    let published = 0;
+    for (let after = '0'; ;) {
+      const rows = await this.options.session.query<OutboxRow>(
+        `SELECT seq, id, topic, key, payload, traceparent FROM outbox
+         WHERE slot = ANY($1::int[]) AND seq > $2::bigint ORDER BY seq LIMIT ${BATCH_ROWS}`,
+        [this.ownedSlots, after],
+      );
+      published += await this.publishPage(rows);
+      const last = rows.at(-1);
+      if (!last || rows.length < BATCH_ROWS || this.held.size === 0) return published;
+      after = last.seq;
     }
-    return rows.length;
   }
 
-  private async publishRows(rows: readonly OutboxRow[]): Promise<void> {
-    const { session, publish } = this.options;
-    await publish(rows.map(({ payload, ...row }) => ({ ...row, value: Buffer.from(payload, 'utf8') })));
-    await session.query('DELETE FROM outbox WHERE seq = ANY($1::bigint[])', [rows.map((row) => row.seq)]);
+  private async publishPage(rows: readonly OutboxRow[]): Promise<number> {
+    try {
+      return await this.publishRows(rows);
+    } catch (error) {
+      if (this.options.refusalOf(error) === null) throw error;
+      let published = 0;
+      for (const row of rows) published += await this.publishOrBury(row);
+      return published;
+    }
+  }
+
+  /** @returns how many of the rows are published and gone */
+  private async publishRows(rows: readonly OutboxRow[]): Promise<number> {
+    const { session, publish, placeOf, monotonic, onError } = this.options;
+    const offered = rows.filter((row) => !this.held.has(placeOf(row)));
+    if (offered.length === 0) return 0;
+    const startedAt = monotonic();
+    const failed = await publish(
+      offered.map(({ payload, ...row }) => ({ ...row, value: Buffer.from(payload, 'utf8') })),
+    );
+    // As long as it took, so that a place that hangs takes half of the time at most.
+    const until = monotonic() + Math.max(RETRY_MS, monotonic() - startedAt);
+    for (const [place, error] of failed) {
+      this.held.set(place, until);
+      onError(error);
+    }
+    const stored = offered.filter((row) => !failed.has(placeOf(row)));
+    if (stored.length === 0) return 0;
+    await session.query('DELETE FROM outbox WHERE seq = ANY($1::bigint[])', [stored.map((row) => row.seq)]);
+    return stored.length;
+  }
+
+  /** Places whose time is up may be tried again. */
+  private letGo(): void {
+    const now = this.options.monotonic();
+    for (const [place, until] of this.held) if (until <= now) this.held.delete(place);
   }
 
   /** One row by itself, so that one the log will never take is put aside and holds up nobody. */
-  private async publishOrBury(row: OutboxRow): Promise<void> {
+  private async publishOrBury(row: OutboxRow): Promise<number> {
     const { session, refusalOf, onBuried } = this.options;
     try {
-      await this.publishRows([row]);
+      return await this.publishRows([row]);
     } catch (error) {
       const reason = refusalOf(error);
       if (reason === null) throw error;
@@ -155,6 +200,7 @@ export class OutboxRelay {
         [row.seq, reason],
       );
       onBuried({ id: row.id, topic: row.topic, key: row.key, reason });
+      return 1;
     }
   }
 
