@@ -20,6 +20,21 @@ describe('an alert when nothing is configured', () => {
     }
     expect(printed('DOWN')).toHaveLength(1);
   });
+
+  /** Guarded by `outliveReaders` in libs/service-kernel: Node ends a process whose output nobody reads. */
+  it('that nobody can read any more ends nothing', async () => {
+    const api = new ApiSession(flatline.baseUrl, ADMIN_KEY);
+    flatline.process.child.stdout?.destroy();
+    const heartbeat = await api.create({ interval_secs: 1, grace_secs: 0, alert_after_misses: 1 });
+    await api.ping(heartbeat.token);
+    await eventually(async () => {
+      const metrics = await (await fetch(`${flatline.baseUrl}/metrics`)).text();
+      expect(metrics).toMatch(
+        /flatline_deliveries_total\{[^}]*channel="terminal"[^}]*outcome="retryable"[^}]*\} [1-9]/,
+      );
+    });
+    expect((await fetch(`${flatline.baseUrl}/readyz`)).status).toBe(200);
+  });
 });
 
 describe('a webhook to a private place', () => {

@@ -14,8 +14,9 @@ import {
 /**
  * Starts everything, in this order; each step enters its end into the shutdown sequence before the next begins:
  *
- * 1. lock the data directory, so that a second Flatline on it ends here, and so does one that keeps its events elsewhere
- * 2. look whether the port is free, before anything else is touched
+ * 1. lock the data directory, so that a second Flatline on it ends here
+ * 2. look whether the port is free, before anything else is touched; then claim the directory for the log, so that one
+ *    that keeps its events elsewhere ends here
  * 3. the key that signs ping tokens, made at the first start
  * 4. the embedded Postgres, unless DATABASE_URL names another; meanwhile the services' code is loaded, which takes as
  *    long as making a database
@@ -26,8 +27,8 @@ export async function startStandalone(kernel: Kernel, env: NodeJS.ProcessEnv): P
   const dataDir = path.resolve(config.FLATLINE_DATA_DIR);
   const lock = lockDataDirectory(dataDir); // for as long as this process lives
   startOperatorWatch(kernel, 'flatline', { watchesDisk: true });
-  if (!config.KAFKA_BROKERS) claimEventLog(dataDir, 'postgres');
   await assertPortIsFree(config);
+  if (!config.KAFKA_BROKERS) claimEventLog(dataDir, 'postgres');
   const complete = createKernel(withTokenKeys(config, env, dataDir), kernelParts(kernel));
 
   const [databaseUrl, { startServices }] = await Promise.all([

@@ -2,6 +2,7 @@ import {
   type FlatlineConfig,
   type Kernel,
   loadConfig,
+  outliveReaders,
   settledWithin,
   SHUTDOWN_DEADLINE_MS,
   stopOnSignals,
@@ -29,6 +30,7 @@ export interface Product<Started> {
  */
 export async function runProduct<Started>(env: NodeJS.ProcessEnv, product: Product<Started>): Promise<void> {
   const { startupGraceMs, stopWithinMs = SHUTDOWN_DEADLINE_MS } = product;
+  outliveReaders();
   let config: FlatlineConfig;
   try {
     config = loadConfig(env);

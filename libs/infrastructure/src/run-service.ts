@@ -8,6 +8,7 @@ import {
   KernelModule,
   loadConfig,
   openTracing,
+  outliveReaders,
   requireVariable,
   settledWithin,
   SHUTDOWN_DEADLINE_MS,
@@ -51,6 +52,7 @@ const NOTICE_MS = 1_500;
  */
 export async function runService(service: Service): Promise<void> {
   let kernel: Kernel | undefined;
+  outliveReaders();
   try {
     const config = loadConfig(process.env); // 1
     const logger = createLogger(config, { service: service.name });

@@ -28,6 +28,7 @@ describe('why Flatline did not start', () => {
       /^Flatline did not start: PORT is odd\.$/,
     ],
     ['a variable contradicts the data', new InstallationMismatch('PING_PARTITIONS is 8'), /PING_PARTITIONS is 8/],
+    ['nothing was migrated', systemError('42P01'), /^The database of DATABASE_URL holds no Flatline, .*run dist/],
     ['something unforeseen', new Error('the moon is full'), /the moon is full/],
     ['something that is no error', 'odd', /odd/],
   ])('%s: one sentence, no stack trace', (_case, error, sentence) => {

@@ -1,6 +1,9 @@
+import { sqlStateOf } from '@flatline/persistence';
 import { type FlatlineConfig } from '@flatline/service-kernel';
 import { codeOf, isMistake, ServerAway } from './server-away';
 
+/** SQLSTATE undefined_table. */
+const NO_SUCH_TABLE = '42P01';
 /** Codes of a server that cannot be reached, as Node names them. */
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNRESET', 'EAI_AGAIN']);
 
@@ -27,6 +30,9 @@ export function startupProblem(error: unknown, name: string, config?: Pick<Flatl
   }
   if (code !== null && UNREACHABLE.has(code)) {
     return `The Postgres server of DATABASE_URL cannot be reached (${code}); check that it runs and that the address is right.`;
+  }
+  if (sqlStateOf(error) === NO_SUCH_TABLE) {
+    return `The database of DATABASE_URL holds no Flatline, or one of an older version; run dist/apps/migrate/main.js first.`;
   }
   return `${name} did not start: ${messageOf(error)}`;
 }

@@ -26,6 +26,7 @@ export * from './logging/pretty-line';
 export * from './logging/recurring-warning';
 export * from './logging/scrubber';
 export * from './metrics/metrics';
+export * from './outlive-readers';
 export * from './settled-within';
 export * from './shifted-clock';
 export * from './shutdown-sequence';
