@@ -102,6 +102,8 @@ describe('an incident that happened elsewhere, to the millisecond', () => {
     ['', undefined],
     [', beside a ping that cannot be stored', 'a\u0000b'],
   ])('10. the ping after the deadline overtakes the one before it%s: on time, and no alarm', async (_, userAgent) => {
+    const next = await Stage.open(stage.database, {}, { leaseSeconds: 10 });
+    others.push(next);
     await stage.startScheduler();
     const [inTime, late] = await stage.heartbeats(2, 1);
     const pingedAt = Date.now();
@@ -113,8 +115,6 @@ describe('an incident that happened elsewhere, to the millisecond', () => {
     await stage.pingEach([inTime!, late!], deadlineAt + 1);
     await eventually(async () => expect(await stage.pingCount(inTime!)).toBe(2));
     await stage.scheduler?.stop();
-    const next = await Stage.open(stage.database, {}, { leaseSeconds: 10 });
-    others.push(next);
     for (const beside of await stage.heartbeats(8, 60)) await stage.ping(beside, deadlineAt, undefined, userAgent);
     await stage.ping(inTime!, deadlineAt - 1);
     await stage.pulse(deadlineAt + 1);
