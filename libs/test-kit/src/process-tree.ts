@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Whether a process of this id runs. One that has ended and was not yet waited for does not. */
 export function isRunning(pid: number): boolean {
@@ -68,6 +69,29 @@ export function freezeTree(...roots: readonly number[]): number[] {
       return false; // gone in the meantime
     }
   });
+}
+
+/** Somebody else may have let them go on. */
+const STOPPED_WITHIN_MS = 2_000;
+
+/**
+ * Resolves when no thread of processes that got SIGSTOP runs any more. The kernel hands the signal to one thread, and the
+ * others go on until that one has had its turn: on a busy machine long enough for a Kafka to answer another request.
+ */
+export async function untilStopped(...pids: readonly number[]): Promise<void> {
+  if (process.platform !== 'linux') return;
+  const giveUpAt = performance.now() + STOPPED_WITHIN_MS;
+  while (!pids.every(isStopped) && performance.now() < giveUpAt) await sleep(1);
+}
+
+function isStopped(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) =>
+      /\) T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
+    );
+  } catch {
+    return !isRunning(pid); // it ended in the meantime, or one of its threads did
+  }
 }
 
 /** The processes that a process has started and that still run. */

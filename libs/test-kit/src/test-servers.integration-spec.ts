@@ -25,7 +25,7 @@ describe('a test Redis', () => {
     client.on('error', () => undefined);
     try {
       await client.set('key', 'value');
-      redis.pause();
+      await redis.pause();
       await expect(client.get('key')).rejects.toThrow('timed out');
       redis.resume();
       await eventually(async () => expect(await client.get('key')).toBe('value'));

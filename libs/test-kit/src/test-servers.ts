@@ -14,7 +14,7 @@ import {
   startRedis,
 } from '@flatline/local-servers';
 
-import { isRunning } from './process-tree';
+import { isRunning, untilStopped } from './process-tree';
 import { reapWithUs } from './reaper';
 
 /**
@@ -33,8 +33,8 @@ export async function prepareTestServers(onLog: (line: string) => void): Promise
 
 /** What a test may do to a server. */
 interface TestServer {
-  /** SIGSTOP: connections stay open and nothing answers, as on a disk that hangs. */
-  pause(): void;
+  /** SIGSTOP: connections stay open and nothing answers, as on a disk that hangs. Resolves when that is so. */
+  pause(): Promise<void>;
   /** Lets a paused server go on. */
   resume(): void;
   /** kill -9. Resolves when it is gone. */
@@ -134,7 +134,10 @@ class ServerHome {
     };
     let stopping: Promise<void> | undefined;
     return {
-      pause: () => signalAll('SIGSTOP'),
+      pause: async () => {
+        signalAll('SIGSTOP');
+        await untilStopped(...this.pids.filter(isRunning));
+      },
       resume: () => signalAll('SIGCONT'),
       kill,
       start: async () => {

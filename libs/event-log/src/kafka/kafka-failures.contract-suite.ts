@@ -195,7 +195,7 @@ export function describeKafkaFailures(client: KafkaClientName): void {
         () => PARTITIONS,
       );
       await eventually(() => expect(fates.acknowledged.length).toBeGreaterThan(50));
-      kafka.pause();
+      await kafka.pause();
       await sleep(frozenMs);
       kafka.resume();
       const before = [fates.acknowledged.length, pulsing.acknowledged.length] as const;
@@ -217,7 +217,7 @@ export function describeKafkaFailures(client: KafkaClientName): void {
       const producer = await log.producer();
       const append = (text: string) => producer.append(topic, [{ partition: 0, key: text, value: Buffer.from(text) }]);
       await append('before');
-      kafka.pause();
+      await kafka.pause();
       await expect(append('frozen')).rejects.toThrow(AppendUnresolved);
       await expect(append('never sent')).rejects.toThrow(AppendRejected);
       kafka.resume();

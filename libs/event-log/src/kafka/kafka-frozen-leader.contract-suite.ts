@@ -1,4 +1,4 @@
-import { eventually, startTestKafka } from '@flatline/test-kit';
+import { eventually, startTestKafka, untilStopped } from '@flatline/test-kit';
 import type { TestKafka } from '@flatline/test-kit';
 import { Kafka, logLevel } from 'kafkajs';
 import { AppendUnresolved } from '../errors';
@@ -71,6 +71,7 @@ export function describeFrozenLeader(client: KafkaClientName): void {
 
       const node = kafka.nodes[frozen - 1]!; // they are numbered from 1
       node.signal('SIGSTOP');
+      await untilStopped(node.pid);
       const error = await fates.append(producer, everywhere, 'frozen');
       expect(error).toBeInstanceOf(AppendUnresolved);
       expect(error).toMatchObject({ partitions: ofFrozen });

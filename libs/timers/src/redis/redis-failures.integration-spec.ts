@@ -86,7 +86,7 @@ describe('timers on Redis when something breaks', () => {
     const queue = await startQueue(await openTimers(), woken);
     await queue.wakeAt([{ id: 'due', at: clock.now() + 1_000 }]);
     await eventually(async () => expect(await queue.missing()).toBeNull(), patiently);
-    redis.pause();
+    await redis.pause();
     const askedAtMs = clock.monotonic();
     const refused = queue.wakeAt([{ id: 'a', at: 1 }]).catch((error: Error) => error.name);
     expect(await queue.missing()).toMatch(/^the timers cannot use Redis: |does not answer/);
@@ -106,7 +106,7 @@ describe('timers on Redis when something breaks', () => {
     const queue = await startQueue(timers);
     await timers.queue('deliveries').start(async () => undefined, { concurrency: 10 });
     await eventually(async () => expect(await queue.missing()).toBeNull(), patiently);
-    if (state === 'frozen') redis.pause();
+    if (state === 'frozen') await redis.pause();
     else await redis.kill();
     const closedFromMs = clock.monotonic();
     await timers.close();
