@@ -17,7 +17,7 @@ export const SHORT: Scenario = {
   world: 'cluster',
   name: 'short',
   seed: 7,
-  jobs: 24,
+  jobs: 40,
   durationMs: 23_000,
   faults: [
     // First what keeps pings from getting through: what is due after it takes longest.

@@ -11,7 +11,7 @@ import { NetworkProxy } from './proxy';
 /** What faults do to a server. */
 export interface FaultyServer {
   /** Stops all its processes where they stand. */
-  freeze(): void;
+  freeze(): void | Promise<void>;
   thaw(): void;
   /** kill -9. Resolves when it is gone. */
   kill(): Promise<void>;
