@@ -209,6 +209,7 @@ describe('the HTTP side of a process', () => {
   );
 
   it('takes small bodies, and no large one, while large ones that do not end hold all there is for them', async () => {
+    logged = '';
     const large = `"${'a'.repeat(200_000)}"`;
     const hold = `POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 262000\r\n\r\n${' '.repeat(250_000)}`;
     const holders = Array.from({ length: 160 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
@@ -216,6 +217,7 @@ describe('the HTTP side of a process', () => {
     const post = () => call('POST', '/v1/things', { body: large });
     const refused = await until(post, ({ status }) => status === 503);
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(logged).not.toContain('request failed');
     expect((await call('POST', '/v1/things', { body: '"small"' })).status).toBe(201);
     for (const holder of holders) holder.destroy();
     expect((await until(post, ({ status }) => status === 201)).status).toBe(201);

@@ -41,10 +41,14 @@ export class Problem extends Error {
     return new Problem(422, message || 'invalid request', { errors });
   }
 
-  /** 503 with Retry-After: what we stand on is away for the moment. */
+  /**
+   * 503 with Retry-After: what we stand on is away for the moment. Without a cause it is load that is shed, which callers
+   * bring about as often as they like: no line in the log.
+   */
   static unavailable(retryAfterSeconds = 1, cause?: unknown): Problem {
     return new Problem(503, 'temporarily unavailable', {
       headers: { 'retry-after': String(retryAfterSeconds) },
+      expected: cause === undefined,
       cause,
     });
   }
