@@ -12,6 +12,9 @@ export interface KafkaRuntime {
   classArchive: string | null;
 }
 
+/** Without a locale Java on Linux takes file names for ASCII and finds no folder that has other letters in its path. */
+const FILE_NAMES: Record<string, string> = process.platform === 'linux' ? { LC_ALL: 'C.UTF-8' } : {};
+
 /**
  * How a main class of Kafka is run. Its log is on stderr: warnings, and when the server starts and ends.
  *
@@ -37,6 +40,6 @@ export function invokeKafka(
       mainClass,
       ...args,
     ],
-    env: serverEnvironment({ CLASSPATH: jars.classPath }),
+    env: serverEnvironment({ CLASSPATH: jars.classPath, ...FILE_NAMES }),
   };
 }

@@ -40,6 +40,10 @@ describe('the configuration of a Kafka node', () => {
     });
   });
 
+  it('names a folder of any letters as Java reads it', () => {
+    expect(properties({ dataFolder: '/ä b\\🚀' })['log.dirs']).toBe('/\\u00e4 b\\\\\\ud83d\\ude80');
+  });
+
   it('lets the caller have the last word', () => {
     expect(properties({ settings: { 'num.partitions': 12 } })['num.partitions']).toBe('12');
   });

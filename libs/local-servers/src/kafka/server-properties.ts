@@ -96,9 +96,16 @@ function loopback(port: number): string {
   return `127.0.0.1:${port}`;
 }
 
-/** The syntax of java.util.Properties, in which a backslash escapes. */
+/** The syntax of java.util.Properties, in which a backslash escapes and letters beyond ASCII have to be. */
 function format(settings: KafkaSettings): string {
   return Object.entries(settings)
-    .map(([name, value]) => `${name}=${String(value).replaceAll('\\', '\\\\')}\n`)
+    .map(([name, value]) => `${name}=${String(value).replaceAll('\\', '\\\\').replace(BEYOND_ASCII, escaped)}\n`)
     .join('');
+}
+
+const BEYOND_ASCII = /[^\x20-\x7e]/g;
+
+/** By UTF-16 units, as Java counts. */
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
