@@ -134,8 +134,8 @@ export class Deliverer {
     if (!isOurs) logger.warn({ notificationId: id }, 'the claim was lost before the result was written down');
     else if (step.status === 'pending') this.wakeAt(id, step.nextAttemptAt);
     return {
-      // A refusal for good is about this one notification; the line to the other side works.
-      lineWorks: outcome.outcome !== 'retryable',
+      // A refusal for good, or of a recipient, is about this one notification; the line to the other side works.
+      lineWorks: outcome.outcome !== 'retryable' || outcome.isAboutRecipient === true,
       ended: isOurs && step.status !== 'pending' ? notification : null,
     };
   }

@@ -5,7 +5,8 @@ export type PermanentFault = 'receiver' | 'settings';
  * How one attempt to tell people ended. Decided once, at the edge, by the kind that made the attempt.
  *
  * - `delivered`: the other side took responsibility for the message.
- * - `retryable`: it may work later; `retryAfterMs` is what the other side asked for, if it did.
+ * - `retryable`: it may work later; `retryAfterMs` is what the other side asked for, if it did. With `isAboutRecipient` it
+ *   was refused for this recipient, by a server that others are told through and that works.
  * - `permanent`: repeating the same message to the same target cannot help.
  *
  * `reason` is kept and shown: it is composed of codes and our own words alone, never of the target's address, its URL,
@@ -13,7 +14,12 @@ export type PermanentFault = 'receiver' | 'settings';
  */
 export type SendOutcome =
   | { readonly outcome: 'delivered'; readonly reason: string }
-  | { readonly outcome: 'retryable'; readonly reason: string; readonly retryAfterMs?: number }
+  | {
+      readonly outcome: 'retryable';
+      readonly reason: string;
+      readonly retryAfterMs?: number;
+      readonly isAboutRecipient?: boolean;
+    }
   | { readonly outcome: 'permanent'; readonly reason: string; readonly fault: PermanentFault };
 
 export const delivered = (reason: string): SendOutcome => ({ outcome: 'delivered', reason });

@@ -106,7 +106,9 @@ describe('a mail', () => {
     ['RCPT', 550, 'permanent'],
   ] as const)('refused at %s with %d is %s', async (at, code, outcome) => {
     smtp.refuseNext({ at, code, message: 'no' });
-    expect(await send()).toMatchObject({ outcome, reason: `the mail server answered ${code}` });
+    const refused = await send();
+    expect(refused).toMatchObject({ outcome, reason: `the mail server answered ${code}` });
+    if (outcome === 'retryable') expect(refused).toMatchObject({ isAboutRecipient: code === 450 });
     expect(await send()).toMatchObject({ outcome: 'delivered' });
   });
 

@@ -29,6 +29,8 @@ const IDLE_CONNECTION_MS = 15_000;
  * and `MAIL`, which names our sender (one that this login may not use, a login or TLS that is asked for first).
  */
 const commandsAboutUs = new Set(['CONN', 'EHLO', 'HELO', 'LHLO', 'STARTTLS', 'AUTH', 'API', 'MAIL']);
+/** "Service not available, closing": about the server, whichever command it answers. */
+const CLOSING = 421;
 /** What OpenSSL and Node call a certificate that does not pass, e.g. `DEPTH_ZERO_SELF_SIGNED_CERT`. */
 const CERTIFICATE_CODES = /CERT|ISSUER|HOSTNAME_MISMATCH/;
 /** "Authentication required": never about the recipient, whichever command it answers. */
@@ -143,7 +145,9 @@ function judgeRefusal(error: SmtpError, timedOut: boolean): SendOutcome {
   if (responseCode !== undefined) {
     const reason = `the mail server answered ${responseCode}`;
     const isAboutUs = responseCode === LOGIN_REQUIRED || commandsAboutUs.has(command?.split(' ', 1)[0] ?? '');
-    return responseCode >= 500 && !isAboutUs ? permanent(reason) : retryable(reason);
+    if (responseCode >= 500 && !isAboutUs) return permanent(reason);
+    const isAboutRecipient = command === 'RCPT TO' && !isAboutUs && responseCode !== CLOSING;
+    return { outcome: 'retryable', reason, isAboutRecipient };
   }
   if (originalCode !== undefined && CERTIFICATE_CODES.test(originalCode)) {
     return retryable(`the certificate of the mail server is not trusted (${originalCode})`);
