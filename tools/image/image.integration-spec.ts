@@ -7,7 +7,7 @@ import { readComposeFile } from './compose-file';
 import { ImageBuild, UNPRIVILEGED } from './image-build';
 
 /** What every program of the product says when it is told nothing. */
-const LACKS = /DATABASE_URL|INGEST_URLS|Postgres|--to/;
+const LACKS = /DATABASE_URL|INGEST_URLS|Postgres|--to|say what to do/;
 
 describe('the image', () => {
   const image = new ImageBuild();
