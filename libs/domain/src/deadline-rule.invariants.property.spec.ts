@@ -5,6 +5,7 @@ import {
   openPause,
   type Absence,
   type HeartbeatDefinition,
+  type OpenIncident,
   type RuntimeState,
   type Schedule,
   type Signal,
@@ -100,23 +101,32 @@ class Life {
   private note({ state, facts }: RuleResult): void {
     this.state = state;
     facts.forEach((fact) => this.noteFact(fact));
-    expect(contradictionIn(state)).toBeNull();
-    expect(state.status === 'down').toBe(this.isDown);
+    expectSound(state, this.isDown);
   }
 
   private noteFact(fact: Fact): void {
     if (fact.kind === 'missed' || fact.kind === 'unknown') return;
-    const { startedAt, reason } = fact.incident;
-    expect(this.isDown).toBe(fact.kind !== 'wentDown');
+    expectInOrder(fact, this.isDown);
     this.isDown = fact.kind === 'wentDown';
-    if (fact.kind === 'recovered') expect(fact.at).toBeGreaterThanOrEqual(startedAt);
-    if (fact.kind !== 'wentDown') return;
-    expect(startedAt).toBeLessThan(this.watermark);
-    // What an incident is known by (`incidentIdOf` in apps/deadline-scheduler): a second one would not be told.
-    const known = `${reason}:${startedAt}`;
-    expect(this.incidents).not.toContain(known);
-    this.incidents.add(known);
+    if (this.isDown) expectNews(fact.incident, this.incidents, this.watermark);
   }
+}
+
+function expectSound(state: RuntimeState, isDown: boolean): void {
+  expect(contradictionIn(state)).toBeNull();
+  expect(state.status === 'down').toBe(isDown);
+}
+
+function expectInOrder(fact: Extract<Fact, { incident: OpenIncident }>, isDown: boolean): void {
+  expect(isDown).toBe(fact.kind !== 'wentDown');
+  if (fact.kind === 'recovered') expect(fact.at).toBeGreaterThanOrEqual(fact.incident.startedAt);
+}
+
+/** By what an incident is known is said by `incidentIdOf` in apps/deadline-scheduler: a second one would not be told. */
+function expectNews({ startedAt, reason }: OpenIncident, known: Set<string>, watermark: number): void {
+  expect(startedAt).toBeLessThan(watermark);
+  expect(known).not.toContain(`${reason}:${startedAt}`);
+  known.add(`${reason}:${startedAt}`);
 }
 
 describe('the deadline rule, whatever happens to a heartbeat', () => {
