@@ -30,8 +30,8 @@ const STILL_FOR_MS = 3_000;
  * 3. for a shard, what may be missing is written down as an absence, from its watermark until now: jobs did reach us, but
  *    we do not know what they said, so nobody is told "down" for that time. The scheduler tells of it as of any other
  * 4. what is known of the ingests is forgotten, because their epochs begin anew in another log. Pings that were read and
- *    wait for the watermark are kept. The watermark stays, and
- *    moves on with the first pulse from after the adoption (`adoptedAt` in libs/domain/src/watermark.ts)
+ *    wait for the watermark are kept. The watermark stays, and moves on with the first pulse from after the adoption
+ *    (`adoptedAt` in libs/domain/src/watermark.ts)
  * 5. the installation uses this log from now on
  *
  * @returns what was adopted

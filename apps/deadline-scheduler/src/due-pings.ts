@@ -33,15 +33,18 @@ export function dueIn({
   const areTooMany = waiting.length > MOST_WAITING;
   // Without a watermark nobody has vouched for any time yet, so there is nothing that a ping could wait for.
   const watermark = areTooMany ? Infinity : (progress.watermark ?? Infinity);
-  if (watermarkMoved || areTooMany) return { shard, pings, waited: waiting, left: [], watermark, context, spans };
+  if (waiting.length === 0 || watermarkMoved || areTooMany) {
+    return { shard, pings, waited: waiting, left: [], watermark, context, spans };
+  }
   const pinged = new Set(pings.map(({ heartbeatId }) => heartbeatId));
   const waited = waiting.filter(({ heartbeatId }) => pinged.has(heartbeatId));
   const left = waiting.filter(({ heartbeatId }) => !pinged.has(heartbeatId));
   return { shard, pings, waited, left, watermark, context, spans };
 }
 
-export function signalsIn({ pings, waited }: Due): WaitingSignal[] {
-  return [...pings, ...waited];
+/** Nearly always nothing waited, and batches are large. */
+export function signalsIn({ pings, waited }: Pick<Due, 'pings' | 'waited'>): readonly WaitingSignal[] {
+  return waited.length > 0 ? [...pings, ...waited] : pings;
 }
 
 /** Each ping by itself, in the order of their dates; its record, unless it waited: then the history has it already. */
@@ -63,7 +66,7 @@ export function foldAll(locked: ReadonlyMap<string, LockedHeartbeat>, due: Due, 
   // Partitions that grew took over what waited, each all of it.
   const waited = due.waited.filter(({ heartbeatId }) => locked.get(heartbeatId)?.shard === shard);
   const folded: Folded[] = [];
-  for (const [id, signals] of signalsByHeartbeat([...pings, ...waited])) {
+  for (const [id, signals] of signalsByHeartbeat(signalsIn({ pings, waited }))) {
     const heartbeat = locked.get(id);
     if (heartbeat) folded.push(foldSignals(heartbeat, signals, watermark, context, now));
   }
